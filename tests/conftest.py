@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import ansible_collections
+import ansible
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 _CHECKOUT = Path(__file__).parents[1] / ".collections"
-_BUNDLED = [str(Path(path).parent) for path in ansible_collections.__path__]
+_BUNDLED = Path(ansible.__file__).parents[1]
 
-_AnsibleCollectionFinder(paths=[str(_CHECKOUT), *_BUNDLED])._install()
+_AnsibleCollectionFinder(paths=[str(_CHECKOUT), str(_BUNDLED)])._install()
