@@ -17,11 +17,13 @@ def unknown_variables(names: Iterable[str], known: Mapping[str, Iterable[str]]) 
     sentences = []
     variables = sorted(names)
     for role, options in known.items():
-        declared = sorted(options)
+        prefix = f"{role}_"
+        declared = sorted(option.removeprefix(prefix) for option in options)
         for name in variables:
-            if not name.startswith(f"{role}_") or name in declared:
+            suffix = name.removeprefix(prefix)
+            if not name.startswith(prefix) or suffix in declared:
                 continue
-            close = difflib.get_close_matches(name, declared, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; see roles/{role}/README.md."
+            close = difflib.get_close_matches(suffix, declared, n=1)
+            hint = f"; did you mean {prefix}{close[0]}?" if close else f"; see roles/{role}/README.md."
             sentences.append(f"{name} is not a variable of role {role}{hint}")
     return sorted(sentences)

@@ -1,0 +1,64 @@
+# Two commands do all the set-up: `make deploy` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+export HUSTLEX_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/hustlex-platform
+export HUSTLEX_STATE ?= $(if $(XDG_STATE_HOME),$(XDG_STATE_HOME),$(HOME)/.local/state)/hustlex-platform
+export ANSIBLE_INJECT_FACT_VARS := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+ENVIRONMENT ?= development
+RUN_VENV := $(HUSTLEX_CACHE)/venv-$(shell sha256sum requirements.txt | cut -c1-12)
+DEV_VENV := $(HUSTLEX_CACHE)/venv-$(shell sha256sum requirements-dev.txt | cut -c1-12)
+PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: deploy
+deploy: $(RUN_VENV)/.complete ## Set everything up and deploy the development environment
+	@export PATH="$(RUN_VENV)/bin:$$PATH"
+	$(PLAYBOOK) playbooks/deploy.yml
+
+.PHONY: destroy
+destroy: $(RUN_VENV)/.complete ## Stop and remove the development environment with its data
+	@export PATH="$(RUN_VENV)/bin:$$PATH"
+	$(PLAYBOOK) playbooks/destroy.yml -e confirm=$(ENVIRONMENT)
+
+.PHONY: env
+env: $(RUN_VENV)/.complete ## Print the shell settings of the development environment: eval "$$(make -s env)"
+	@echo "export PATH='$(RUN_VENV)/bin:$(HUSTLEX_STATE)/hustlex/bin':\"\$$PATH\""
+	echo "export KUBECONFIG='$(HUSTLEX_STATE)/hustlex/kubeconfig'"
+
+.PHONY: test
+test: $(DEV_VENV)/.complete ## Run everything that CI runs
+	@export PATH="$(DEV_VENV)/bin:$$PATH"
+	tests/run
+
+.PHONY: lint unit molecule e2e
+lint unit molecule e2e: $(DEV_VENV)/.complete ## One part of the tests
+	@export PATH="$(DEV_VENV)/bin:$$PATH"
+	tests/run $@
+
+.PHONY: lock
+lock: ## Write the lock files of the Python packages anew
+	@for name in requirements-dev requirements; do
+	  uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 --no-emit-index-url \
+	    $$([ $$name = requirements-dev ] || echo --constraint requirements-dev.txt) \
+	    --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
+	done
+
+# A virtual environment is complete or made anew: an interrupted installation leaves no marker.
+$(HUSTLEX_CACHE)/venv-%/.complete:
+	@requirements=$(if $(filter $(DEV_VENV)/%,$@),requirements-dev.txt,requirements.txt)
+	venv=$(@D)
+	echo "Install the Python packages of $$requirements into $$venv (about 1 minute)"
+	python=$$(scripts/find-python)
+	rm -rf "$$venv"
+	mkdir -p "$(HUSTLEX_CACHE)"
+	"$$python" -m venv "$$venv"
+	"$$venv/bin/pip" install --quiet --require-hashes --requirement "$$requirements"
+	touch $@
