@@ -1,0 +1,25 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Options and attributes that the Kubernetes actions of this collection share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  namespace:
+    description:
+      - Namespace of the set. Namespaced objects that name no namespace of their own are put there.
+    type: str
+    required: true
+notes:
+  - Runs in the controller's process, whatever the host of the play, and keeps one connection to the API server.
+    The login options are those of the P(kubernetes.core) modules, environment variables C(K8S_AUTH_*) included.
+  - A kubeconfig with certificates, a token or a password is read directly. Every other way to log in (exec plugins as for
+    EKS, OIDC, in-cluster service accounts) goes through the C(kubernetes) library.
+requirements:
+  - python >= 3.11
+  - PyYAML >= 6.0
+  - urllib3 >= 2.0
+  - kubernetes >= 31 (only for the other ways to log in)
+"""
