@@ -29,7 +29,7 @@ destroy: $(RUN_VENV)/.complete ## Stop and remove the development environment wi
 	$(PLAYBOOK) playbooks/destroy.yml -e confirm=$(ENVIRONMENT)
 
 .PHONY: env
-env: $(RUN_VENV)/.complete ## Print the shell settings of the development environment: eval "$$(make -s env)"
+env: $(RUN_VENV)/.complete ## Print the shell settings of the development environment, for eval
 	@echo "export PATH='$(RUN_VENV)/bin:$(HUSTLEX_STATE)/hustlex/bin':\"\$$PATH\""
 	echo "export KUBECONFIG='$(HUSTLEX_STATE)/hustlex/kubeconfig'"
 
