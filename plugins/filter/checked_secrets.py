@@ -17,7 +17,8 @@ description:
   - Returns its input when every required key holds a usable value. Otherwise fails with one sentence that names
     every key and what is wrong with it, and shows no value.
   - Refused are missing and empty values, placeholders such as C(your-secret), C(changeme), C(sk_live_xxx) and
-    C(<token>), control characters, surrounding blanks, values shorter than 15 bytes (NIST SP 800-63B-4) and guessable ones.
+    C(<token>), control characters, surrounding blanks, values shorter than 15 bytes (NIST
+    SP 800-63B-4) and guessable ones.
   - C(JWT_SECRET) needs 32 bytes (RFC 7518, 3.2). C(PAYSTACK_SECRET_KEY) is C(sk_live_...) or, outside production,
     C(sk_test_...).
 positional: _input, required, environment

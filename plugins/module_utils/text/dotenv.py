@@ -2,7 +2,8 @@
 """Reading and writing of C(.env) files.
 
 One assignment is C(NAME=value), with an optional C(export). An unquoted value ends with its line or at a blank and
-C(#). Single quotes keep everything, double quotes know the escapes C(\\n \\r \\t \\" \\\\ \\$ \\`); both may span lines.
+C(#). Single quotes keep everything, double quotes know the escapes C(\\n \\r \\t \\" \\\\ \\$ \\`);
+both may span lines.
 Nothing is expanded: a C($) in a password is a C($).
 Messages carry the line and the name, never anything that could be a value.
 """

@@ -25,7 +25,8 @@ def test_generated_values_pass_outside_production(key: str) -> None:
 @pytest.mark.parametrize(
     "value",
     ["your-secret", "your-db-password", "YOUR_KEY", "changeme", "change-me-please", "sk_live_xxx", "xxx", "XXXX",
-     "<token>", "${DB_PASSWORD}", "{{ db_password }}", "secret", "Password", "replace_me", "example", "example-key", "****",
+     "<token>", "${DB_PASSWORD}", "{{ db_password }}", "secret", "Password", "replace_me", "example", "example-key",
+     "****",
      "..."],
 )  # fmt: skip
 def test_placeholders_are_refused_in_every_environment(value: str) -> None:
