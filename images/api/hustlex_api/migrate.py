@@ -1,0 +1,188 @@
+"""Runs migrations: as the owner, on a direct connection, one runner at a time, giving way to traffic."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from hustlex_api.errors import CommandError, Exit
+from hustlex_api.schema import Applied, Migration, contradictions, pending, shipped, statements, version_of
+from hustlex_api.settings import Base
+
+ADVISORY_LOCK = 4_857_583_911
+LOCK_TIMEOUT = "3s"
+STATEMENT_TIMEOUT = "15min"
+ATTEMPTS = 5
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    min_compatible integer NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    applied_by text NOT NULL DEFAULT current_user
+)"""
+
+
+class Runner:
+    def __init__(self, settings: Base, say: Callable[[str], None], wait_seconds: float = 30) -> None:
+        self.settings = settings
+        self.say = say
+        self.wait_seconds = wait_seconds
+        self.migrations = shipped()
+        self.connection = self._connect()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def applied(self) -> list[Applied]:
+        exists = self.connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+        if not exists or not exists[0]:
+            return []
+        rows = self.connection.execute(
+            "SELECT version, name, checksum, min_compatible FROM schema_migrations ORDER BY version"
+        )
+        return [Applied(*row) for row in rows]
+
+    def up(self) -> None:
+        if not pending(self.migrations, self._checked()):
+            self.say(f"nothing to do, the schema is at version {version_of(self.applied())}")
+            return
+        with self._alone():
+            self.connection.execute(_TABLE)
+            for migration in pending(self.migrations, self._checked()):
+                self._run(migration, migration.up, self._record, migration.in_transaction)
+
+    def down(self, steps: int) -> None:
+        with self._alone():
+            known = {migration.version: migration for migration in self.migrations}
+            for row in sorted(self._checked(), key=lambda row: row.version, reverse=True)[:steps]:
+                migration = known.get(row.version)
+                if migration is None:
+                    raise CommandError(
+                        Exit.HISTORY,
+                        f"migration {row.version:04d} {row.name} came with a newer version: "
+                        "take it back with that version's image",
+                    )
+                if migration.down is None:
+                    raise CommandError(Exit.HISTORY, f"migration {migration} cannot be taken back")
+                self._run(migration, migration.down, self._forget, migration.in_transaction)
+
+    def _connect(self) -> psycopg.Connection:
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                return psycopg.connect(**self.settings.database.connection("hustlex-migrate"), autocommit=True)
+            except psycopg.OperationalError as error:
+                reason = str(error).strip().splitlines()[-1]
+                if time.monotonic() > deadline:
+                    raise CommandError(Exit.UNREACHABLE, f"the database cannot be reached: {reason}") from error
+                self.say(f"waiting for the database: {reason}")
+                time.sleep(min(2, max(0.1, deadline - time.monotonic())))
+
+    def _checked(self) -> list[Applied]:
+        applied = self.applied()
+        if found := contradictions(self.migrations, applied):
+            raise CommandError(Exit.HISTORY, "; ".join(found))
+        return applied
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the session lock. It is polled: a waiting statement would block CREATE INDEX CONCURRENTLY."""
+        self._must_be_direct()
+        self._must_own_schema()
+        deadline = time.monotonic() + self.wait_seconds
+        told = False
+        while not self._scalar("SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    Exit.LOCKED, f"another migration is still running after {self.wait_seconds:g} s: try again later"
+                )
+            if not told:
+                self.say("waiting for another migration to finish")
+                told = True
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            if not self.connection.closed:
+                self._scalar("SELECT pg_advisory_unlock(%s)", ADVISORY_LOCK)
+
+    def _must_be_direct(self) -> None:
+        # A pooler hands out its own key for cancel requests, so that the numbers differ.
+        if self._scalar("SELECT pg_backend_pid()") != self.connection.info.backend_pid:
+            raise CommandError(
+                Exit.FORBIDDEN,
+                f"{self.settings.database.host} is a connection pooler: migrations need DB_HOST of PostgreSQL itself",
+            )
+
+    def _must_own_schema(self) -> None:
+        if not self._scalar("SELECT has_schema_privilege(current_schema(), 'CREATE')"):
+            raise CommandError(
+                Exit.FORBIDDEN,
+                f"{self.settings.database.user} may not change the schema: run migrations as its owner (DB_USER)",
+            )
+
+    def _run(
+        self,
+        migration: Migration,
+        code: str,
+        book: Callable[[Migration], None],
+        in_transaction: bool,
+    ) -> None:
+        started = time.monotonic()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._execute(migration, code, book, in_transaction)
+                break
+            except psycopg.errors.LockNotAvailable as error:
+                if attempt == ATTEMPTS:
+                    raise CommandError(
+                        Exit.FAILED,
+                        f"migration {migration} got no table lock in {ATTEMPTS} tries of {LOCK_TIMEOUT}: {error}",
+                    ) from error
+                self.say(f"{migration}: a table is locked by others, trying again")
+                time.sleep(2**attempt / 4)
+            except psycopg.Error as error:
+                raise CommandError(Exit.FAILED, f"migration {migration} failed: {str(error).strip()}") from error
+        verb = "applied" if book == self._record else "taken back"
+        self.say(f"{migration}: {verb} in {time.monotonic() - started:.2f} s")
+
+    def _execute(
+        self, migration: Migration, code: str, book: Callable[[Migration], None], in_transaction: bool
+    ) -> None:
+        settings = sql.SQL("SELECT set_config('lock_timeout', {}, {}), set_config('statement_timeout', {}, {})")
+        limits = settings.format(LOCK_TIMEOUT, in_transaction, STATEMENT_TIMEOUT, in_transaction)
+        if not in_transaction:
+            self.connection.execute(limits)
+            for statement in statements(code):
+                self.connection.execute(statement.encode())
+            book(migration)
+            return
+        with self.connection.transaction():
+            self.connection.execute(limits)
+            self.connection.execute(code.encode())
+            self._faults()
+            book(migration)
+
+    def _faults(self) -> None:
+        if seconds := self.settings.faults.migration_seconds:
+            self.connection.execute("SELECT pg_sleep(%s)", [seconds])
+        if self.settings.faults.migration_fails:
+            self.connection.execute("DO $$ BEGIN RAISE 'FAULT_MIGRATION_FAILS'; END $$")
+
+    def _record(self, migration: Migration) -> None:
+        self.connection.execute(
+            "INSERT INTO schema_migrations (version, name, checksum, min_compatible) VALUES (%s, %s, %s, %s)",
+            [migration.version, migration.name, migration.checksum, migration.min_compatible],
+        )
+
+    def _forget(self, migration: Migration) -> None:
+        self.connection.execute("DELETE FROM schema_migrations WHERE version = %s", [migration.version])
+
+    def _scalar(self, query: str, *values: object) -> object:
+        row = self.connection.execute(query.encode(), values).fetchone()
+        return row[0] if row else None
