@@ -1,0 +1,72 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.kube import requirements
+from ..module_utils.kube.client import Client
+from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
+from ..module_utils.kube.kinds import WELL_KNOWN, Kind
+from ..module_utils.kube.login import login
+from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+
+ARGUMENTS: dict[str, Any] = {
+    **COMMON_ARGUMENTS,
+    "minimum_version": {"type": "str", "required": True},
+    "require_storage_class": {"type": "bool", "default": True},
+    "require_metrics": {"type": "bool", "default": True},
+}
+NODES = WELL_KNOWN["v1", "Node"]
+STORAGE_CLASSES = WELL_KNOWN["storage.k8s.io/v1", "StorageClass"]
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = validated(self, ARGUMENTS)
+        try:
+            return result | self._check(arguments)
+        except MissingKubeconfigError as error:
+            if self._task.check_mode:
+                return result | {"msg": f"There is no cluster to check yet: {error}"}
+            return result | {"failed": True, "msg": str(error)}
+        except (KubeError, ValueError) as error:
+            return result | {"failed": True, "msg": str(error)}
+
+    def _check(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        client = Client(login(auth_options(arguments)))
+        version = client.get("/version")["gitVersion"]
+        findings = requirements.check_version(version, arguments["minimum_version"])
+        findings += requirements.check_rights(
+            {right: client.may("patch", *right, arguments["namespace"]) for right in requirements.NEEDED_RIGHTS},
+            arguments["namespace"],
+        )
+        findings += self._readable(client, NODES, requirements.check_nodes)
+        if arguments["require_storage_class"]:
+            findings += self._readable(client, STORAGE_CLASSES, requirements.check_storage)
+        if arguments["require_metrics"]:
+            findings += requirements.check_metrics(_has_metrics(client))
+        return {"failed": bool(findings), "msg": " ".join(findings), "version": version}
+
+    def _readable(self, client: Client, kind: Kind, check: Any) -> list[str]:
+        """What a check finds; nothing when this user may not look, which a namespace's owner often may not."""
+        try:
+            return list(check(client.list(kind)))
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            self._display.vv(f"Skipped the check of {kind.plural}: {error}")
+            return []
+
+
+def _has_metrics(client: Client) -> bool:
+    try:
+        client.get("/apis/metrics.k8s.io/v1beta1")
+    except ApiError:
+        return False
+    return True
