@@ -1,0 +1,93 @@
+"""Runs the real playbooks against the cluster of the tests, each with a time limit, and reads back with kubectl."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "hustlex-e2e"
+HTTP = "http://127.0.0.1:28080"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a playbook did: exit code, everything it printed, and the changed count of its recap."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        recap = self.output[self.output.rindex("PLAY RECAP") :]
+        return int(recap.split("changed=", 1)[1].split()[0])
+
+    @property
+    def failure(self) -> str:
+        """The message of the failed task, without Ansible's decoration."""
+        return " ".join(line for line in self.output.splitlines() if "[ERROR]" in line or line.startswith("fatal:"))
+
+
+Playbook = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Playbook:
+    def run(name: str, *arguments: str, inventory: str = "development", timeout: int = 600) -> Run:
+        command = ["ansible-playbook", f"playbooks/{name}.yml", "-i", f"inventories/{inventory}"]
+        command += ["-e", "@tests/variables.yml", "-e", f"hustlex_namespace={NAMESPACE}", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ,
+            timeout=timeout,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return Run(done.returncode, done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[..., str]:
+    def run(*arguments: str, namespace: str = NAMESPACE) -> str:
+        command = ["kubectl", "--namespace", namespace, *arguments]
+        done = subprocess.run(command, timeout=120, text=True, capture_output=True)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def read(kubectl: Callable[..., str]) -> Callable[..., Any]:
+    def run(*arguments: str, **options: str) -> Any:
+        return json.loads(kubectl("get", *arguments, "--output", "json", **options))
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def namespace(kubectl: Callable[..., str]) -> Iterator[None]:
+    """Starts and ends without the namespace."""
+    remove = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    kubectl(*remove)
+    yield
+    kubectl(*remove)
+
+
+@pytest.fixture(scope="session")
+def environment(playbook: Playbook) -> Run:
+    """The development environment, deployed once for all tests that look at it."""
+    run = playbook("deploy")
+    assert run.code == 0, run.output
+    return run

@@ -1,0 +1,74 @@
+"""The guide's own commands work on what was deployed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["postgres-0", "--", "psql", "-c", "SELECT count(*) FROM pg_stat_activity;"],
+        ["postgres-0", "--", "psql", "-c", "SELECT * FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10;"],
+        ["redis-0", "--", "redis-cli", "info", "clients"],
+        ["deployment/hustlex-api", "--", "./api", "migrate", "status"],
+        ["deployment/hustlex-api", "--", "nc", "-zv", "postgres", "5432"],
+        ["deployment/hustlex-api", "--", "nc", "-zv", "redis", "6379"],
+        ["postgres-0", "--", "df", "-h"],
+    ],
+    ids=lambda command: " ".join(command),
+)
+def test_command_in_a_pod(kubectl, command):
+    kubectl("exec", *command)
+
+
+def test_top_shows_the_pods(kubectl):
+    assert "postgres-0" in kubectl("top", "pods")
+
+
+def test_replica_streams(kubectl):
+    def psql(pod: str, statement: str) -> str:
+        return kubectl("exec", pod, "--", "psql", "-qAtc", statement).strip()
+
+    assert psql("postgres-0", "SELECT state FROM pg_stat_replication WHERE usename = 'replicator'") == "streaming"
+    psql("postgres-0", "CREATE TABLE IF NOT EXISTS e2e (id int); INSERT INTO e2e VALUES (1)")
+    deadline = time.monotonic() + 10
+    while psql("postgres-replica-0", "SELECT to_regclass('e2e') IS NOT NULL") != "t":
+        assert time.monotonic() < deadline, "the replica has not seen the table within 10 s"
+    psql("postgres-0", "DROP TABLE e2e")
+
+
+def test_application_role_owns_nothing(kubectl):
+    owned = "SELECT count(*) FROM pg_tables WHERE tableowner = 'hustlex'"
+    assert kubectl("exec", "postgres-0", "--", "psql", "-qAtc", owned).strip() == "0"
+
+
+def test_a_pod_without_the_label_reaches_no_database(kubectl, read):
+    image = read("deployment", "hustlex-api")["spec"]["template"]["spec"]["containers"][0]["image"]
+    manifest = {
+        "spec": {
+            "enableServiceLinks": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "stranger",
+                    "image": image,
+                    "command": ["sleep", "60"],
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        }
+    }
+    import json
+
+    kubectl("run", "stranger", "--image", image, "--restart", "Never", "--overrides", json.dumps(manifest))
+    try:
+        kubectl("wait", "pod/stranger", "--for", "condition=Ready", "--timeout", "60s")
+        script = "nc -z -w 3 postgres 5432 && echo open || echo closed"
+        assert kubectl("exec", "stranger", "--", "/bin/sh", "-c", script).strip() == "closed"
+    finally:
+        kubectl("delete", "pod", "stranger", "--now")

@@ -1,0 +1,145 @@
+"""Bad input ends with one clear sentence, within seconds, and never with a traceback."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Playbook
+
+GOOD = {
+    "JWT_SECRET": "k3N0b8xq5T2v9ZrW7yLsPdFgHjMcQeUa4iOoBnVt6X1",
+    "DB_PASSWORD": "mR7wTq2ZxV9pLk4s",
+    "REDIS_PASSWORD": "hY5nBv8cXz3fGd6j",
+    "PAYSTACK_SECRET_KEY": "sk_live_0123456789abcdef0123456789abcdef01234567",
+    "TERMII_API_KEY": "TLq8wErT5yUiOp3aSdFg",
+}
+
+
+def env_file(folder: Path, **changes: str | None) -> Path:
+    path = folder / ".env"
+    values = {**GOOD, **changes}
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items() if value is not None))
+    path.chmod(0o600)
+    return path
+
+
+def fails_with(playbook: Playbook, *words: str, arguments: list[str], within: int = 60, **options: str) -> None:
+    started = time.monotonic()
+    run = playbook("deploy", *arguments, **options)
+    assert run.code != 0, run.output
+    assert "Traceback" not in run.output
+    for word in words:
+        assert word in run.failure, run.output
+    assert time.monotonic() - started < within
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"TERMII_API_KEY": None}, ["TERMII_API_KEY"]),
+        ({"DB_PASSWORD": ""}, ["DB_PASSWORD"]),
+        ({"JWT_SECRET": "your-secret"}, ["JWT_SECRET"]),
+        ({"PAYSTACK_SECRET_KEY": "sk_live_xxx"}, ["PAYSTACK_SECRET_KEY"]),
+        ({"JWT_SECRET": "short"}, ["JWT_SECRET"]),
+        ({"JWT_SECRET": "a" * 40}, ["JWT_SECRET"]),
+    ],
+    ids=["missing", "empty", "placeholder", "placeholder key", "short", "monotonous"],
+)
+def test_bad_secret_is_named_without_its_value(playbook, tmp_path, changes, words):
+    path = env_file(tmp_path, **changes)
+    fails_with(playbook, *words, arguments=["--tags", "namespace", "-e", f"namespace_env_file={path}"])
+
+
+def test_missing_env_file_says_what_to_write(playbook, tmp_path):
+    arguments = [
+        "--tags",
+        "namespace",
+        "-e",
+        f"namespace_env_file={tmp_path}/.env",
+        "-e",
+        "namespace_env_generate=false",
+    ]
+    fails_with(playbook, f"{tmp_path}/.env", "JWT_SECRET", arguments=arguments)
+
+
+def test_misspelt_variable_is_refused_with_the_right_one(playbook):
+    fails_with(playbook, "did you mean postgres_replicas?", arguments=["-e", "postgres_replica=2"], within=15)
+
+
+def test_wrong_type_is_refused(playbook):
+    fails_with(playbook, "app_worker_replicas", arguments=["--tags", "app", "-e", "app_worker_replicas=many"])
+
+
+def test_version_that_can_change_is_refused_in_production(playbook):
+    arguments = ["--tags", "app", "-e", "hustlex_environment=production", "-e", "app_version=latest"]
+    fails_with(playbook, "names no fixed version", arguments=arguments)
+
+
+def kubeconfig(folder: Path, source: str, **cluster: str) -> Path:
+    content = yaml.safe_load(Path(source).read_text())
+    content["clusters"][0]["cluster"].update(cluster)
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def existing(tmp_path, monkeypatch):
+    """Arguments that take the cluster of the tests as an existing one, with a changed kubeconfig."""
+    import os
+
+    def arguments(context: str = "hustlex-test", **cluster: str) -> list[str]:
+        path = kubeconfig(tmp_path, os.environ["KUBECONFIG"], **cluster)
+        return [
+            "-e",
+            "cluster_provider=existing",
+            "-e",
+            f"cluster_kubeconfig={path}",
+            "-e",
+            f"cluster_context={context}",
+        ]
+
+    return arguments
+
+
+def test_unreachable_cluster(playbook, existing):
+    arguments = existing(server="https://127.0.0.1:1")
+    fails_with(playbook, "127.0.0.1:1", "cannot be reached", arguments=arguments, within=20)
+
+
+def test_wrong_context_names_the_known_ones(playbook, existing):
+    fails_with(playbook, "nowhere", "hustlex-test", arguments=existing(context="nowhere"), within=20)
+
+
+def test_missing_kubeconfig(playbook, tmp_path):
+    arguments = ["-e", "cluster_provider=existing", "-e", f"cluster_kubeconfig={tmp_path}/none"]
+    fails_with(playbook, f"{tmp_path}/none", arguments=arguments, within=20)
+
+
+def test_too_old_kubernetes(playbook):
+    fails_with(playbook, "too old", arguments=["--tags", "cluster", "-e", "cluster_minimum_version=9.9"], within=20)
+
+
+@pytest.mark.usefixtures("environment")
+class TestOnARunningEnvironment:
+    def test_image_that_does_not_exist(self, playbook):
+        fails_with(
+            playbook, "app_version_nowhere", arguments=["--tags", "app", "-e", "app_version=app_version_nowhere"]
+        )
+
+    def test_crash_at_start(self, playbook):
+        arguments = ["--tags", "app", "-e", '{"app_environment": {"FAULT_CRASH_AT_START": "true"}}']
+        fails_with(playbook, "hustlex-", arguments=arguments, within=90)
+
+    def test_pod_that_fits_no_node(self, playbook):
+        resources = '{"app_worker_resources": {"requests": {"cpu": "64", "memory": "4Ti"}}}'
+        fails_with(playbook, "hustlex-worker", "4Ti", arguments=["--tags", "app", "-e", resources])
+
+    def test_the_old_version_still_serves_and_the_next_good_deploy_mends(self, playbook, kubectl):
+        run = playbook("deploy", "--tags", "app")
+        assert run.code == 0, run.output
+        assert playbook("deploy").changed == 0
