@@ -1,0 +1,8 @@
+#!/bin/sh
+# Alive: the server answers at all, also when it only says that it recovers, shuts down or has no free connection.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+code=0
+pg_isready -q -h "$RUN_DIR" -t 5 || code=$?
+[ "$code" -ne 2 ]
