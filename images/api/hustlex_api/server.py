@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -52,7 +53,9 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=2048)
     except OSError as error:
-        raise CommandError(Exit.CONFIGURATION, f"port {port} cannot be opened: {error.strerror}") from error
+        raise CommandError(
+            Exit.CONFIGURATION, f"port {port} cannot be opened: {os.strerror(error.errno or 0)}"
+        ) from error
 
 
 def stop_signal() -> asyncio.Event:

@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from hustlex_api import metrics
 from hustlex_api.health import Monitor
@@ -57,6 +59,8 @@ def _redis(settings: Settings) -> Redis:
         decode_responses=True,
         socket_connect_timeout=3,
         socket_timeout=5,
+        # Once, at once: for a connection that the server closed meanwhile. Longer waits belong to the callers.
+        retry=Retry(NoBackoff(), 1),
         protocol=2,
     )
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 import uuid
-from typing import Any
 
 import psycopg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hustlex_api import endpoints, metrics
@@ -87,7 +86,6 @@ class Observer:
         self.app = app
         self.services = services
         self.unobserved = {route.path for route in PROBES}
-        self.routes: dict[Any, str] = {route.endpoint: route.path for route in endpoints.ROUTES}
         for route in endpoints.ROUTES:
             for method in (route.methods or set()) - {"HEAD"}:
                 # A failure counter that exists from the start gives an error ratio of 0 instead of no data.
@@ -134,7 +132,7 @@ class Observer:
             await self.app(scope, receive, send)
 
     def _observe(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route = self.routes.get(scope.get("endpoint"), "unmatched")
+        route = next((r.path for r in endpoints.ROUTES if r.matches(scope)[0] is Match.FULL), "unmatched")
         method = "any" if route == "unmatched" else scope["method"]
         metrics.http_requests.labels(method, route, status).inc()
         metrics.http_duration.labels(method, route).observe(seconds)
