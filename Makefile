@@ -45,11 +45,11 @@ lint unit molecule e2e: $(DEV_VENV)/.complete ## One part of the tests
 
 .PHONY: lock
 lock: ## Write the lock files of the Python packages anew
-	@for name in requirements-dev requirements; do
-	  uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 --no-emit-index-url \
-	    $$([ $$name = requirements-dev ] || echo --constraint requirements-dev.txt) \
-	    --custom-compile-command 'make lock' --output-file $$name.txt $$name.in
-	done
+	@lock() { uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' --output-file "$$1.txt" "$${@:2}" "$$1.in"; }
+	lock requirements-dev
+	lock requirements --constraint requirements-dev.txt
+	lock images/api/requirements --constraint requirements-dev.txt
 
 # A virtual environment is complete or made anew: an interrupted installation leaves no marker.
 $(HUSTLEX_CACHE)/venv-%/.complete:
