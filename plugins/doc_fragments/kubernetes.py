@@ -15,11 +15,9 @@ options:
 notes:
   - Runs in the controller's process, whatever the host of the play, and keeps one connection to the API server.
     The login options are those of the P(kubernetes.core) modules, environment variables C(K8S_AUTH_*) included.
-  - A kubeconfig with certificates, a token or a password is read directly. Every other way to log in (exec plugins as for
-    EKS, OIDC, in-cluster service accounts) goes through the C(kubernetes) library.
 requirements:
   - python >= 3.11
   - PyYAML >= 6.0
   - urllib3 >= 2.0
-  - kubernetes >= 31 (only for the other ways to log in)
+  - kubernetes >= 31
 """

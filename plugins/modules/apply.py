@@ -10,17 +10,19 @@ version_added: 0.1.0
 author:
   - HustleX engineering (@hustlex)
 description:
-  - Renders templates, checks all manifests before the first request, and applies them server-side in the order of their
-    dependencies, on one connection. Field manager is C(hustlex.platform); fields that others own are taken over, fields that
-    the manifests do not name (such as the replicas that an autoscaler sets) are left alone.
-  - Labels every object with C(hustlex.app/set=<name>), and removes objects that carry the label of the set and left it.
-    Objects that hold data are never removed but returned as RV(orphaned).
+  - Renders templates, checks all manifests before the first request, and applies them server-side in the order
+    of their dependencies, on one connection. Field manager is C(hustlex.platform); fields that others own are
+    taken over, fields that the manifests do not name (such as the replicas that an autoscaler sets) are left
+    alone.
+  - Labels every object with C(hustlex.app/set=<name>), and removes objects that carry the label of the set and
+    left it. Objects that hold data are never removed but returned as RV(orphaned).
   - An object whose content does not differ from the live one is not touched.
   - A pod template with the annotation C(hustlex.app/restart-on), for example V(configmap/hustlex-config
-    secret/hustlex-secrets), gets the annotation C(hustlex.app/config-checksum), a hash of the data of these objects, so that a
-    change of them restarts the pods.
-  - A Secret or ConfigMap with the annotation C(hustlex.app/keep-data=true) keeps every value that exists on the cluster; only
-    keys that are missing there are added. This is for passwords that were generated once and for recorded facts.
+    secret/hustlex-secrets), gets the annotation C(hustlex.app/config-checksum), a hash of the data of these
+    objects, so that a change of them restarts the pods.
+  - A Secret or ConfigMap with the annotation C(hustlex.app/keep-data=true) keeps every value that exists on the
+    cluster; only keys that are missing there are added. This is for passwords that were generated once and for
+    recorded facts.
 options:
   name:
     description: Name of the set, usually that of the role.
@@ -28,7 +30,8 @@ options:
     required: true
   templates:
     description:
-      - Globs below the nearest C(templates) folder (that of the role). Rendered as M(ansible.builtin.template) does.
+      - Globs below the nearest C(templates) folder (that of the role). Rendered as M(ansible.builtin.template)
+        does.
       - Exactly one of O(templates) and O(manifests) is needed.
     type: list
     elements: str
@@ -42,21 +45,23 @@ options:
     default: true
   check_capacity:
     description:
-      - When workloads change, look first whether their pods can fit on any node at all, and fail if not (warn in check mode).
-        Without the right to list nodes this is skipped.
+      - When workloads change, look first whether their pods can fit on any node at all, and fail if not (warn
+        in check mode). Without the right to list nodes this is skipped.
     type: bool
     default: true
   render_dir:
     description:
-      - Write the set as C(<render_dir>/<name>/<kind>-<object>.yaml) instead of applying it; no cluster is contacted. Values of
-        Secrets are masked. Files of the set that left it are removed.
+      - Write the set as C(<render_dir>/<name>/<kind>-<object>.yaml) instead of applying it; no cluster is
+        contacted. Values of Secrets are masked. Files of the set that left it are removed.
     type: path
     default: ''
 attributes:
   check_mode:
     description:
-      - Asks the API server for a dry run of every request, so that defaults, validation and admission take part.
-      - A namespace that does not exist yet, or a kubeconfig that does not exist yet, means that everything would be created.
+      - Asks the API server for a dry run of every request, so that defaults, validation and admission take
+        part.
+      - A namespace that does not exist yet, or a kubeconfig that does not exist yet, means that everything
+        would be created.
     support: full
   diff_mode:
     description: One entry for each object that changes. Values of Secrets are hidden, those that change are marked.

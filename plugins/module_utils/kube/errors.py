@@ -18,11 +18,11 @@ class ConfigError(KubeError):
     """The kubeconfig or the login options cannot be used."""
 
 
-class MissingKubeconfig(ConfigError):
+class MissingKubeconfigError(ConfigError):
     """The kubeconfig file does not exist (yet)."""
 
 
-class Unreachable(KubeError):
+class UnreachableError(KubeError):
     """No answer from the API server."""
 
 
@@ -43,5 +43,5 @@ class ApiError(KubeError):
         return list(self.details.get("causes") or [])
 
 
-class NotServed(ApiError):
+class NotServedError(ApiError):
     """The cluster does not serve this kind or version."""

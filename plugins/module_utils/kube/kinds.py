@@ -39,7 +39,8 @@ class Kind:
 
 def _kinds() -> dict[tuple[str, str], Kind]:
     namespaced = {
-        "v1": "ConfigMap Endpoints:endpoints LimitRange PersistentVolumeClaim Pod ResourceQuota Secret Service ServiceAccount",
+        "v1": "ConfigMap Endpoints:endpoints LimitRange PersistentVolumeClaim Pod ResourceQuota Secret Service"
+        " ServiceAccount",
         "apps/v1": "DaemonSet Deployment ReplicaSet StatefulSet",
         "autoscaling/v2": "HorizontalPodAutoscaler",
         "batch/v1": "CronJob Job",

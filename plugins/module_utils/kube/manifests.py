@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From the text of templates to a checked, labelled and ordered set of manifests. No cluster is needed for any of it."""
+"""From the text of templates to a checked, labelled and ordered set of manifests; no cluster takes part."""
 
 from __future__ import annotations
 
@@ -122,7 +122,11 @@ def _check(origin: str, manifest: Any) -> None:
         raise ManifestError(f"{origin} holds a {type(manifest).__name__} where a Kubernetes object belongs.")
     metadata = manifest.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    for field, value in (("apiVersion", manifest.get("apiVersion")), ("kind", manifest.get("kind")), ("metadata.name", name)):
+    for field, value in (
+        ("apiVersion", manifest.get("apiVersion")),
+        ("kind", manifest.get("kind")),
+        ("metadata.name", name),
+    ):
         if not isinstance(value, str) or not value:
             what = manifest.get("kind") or "an object"
             raise ManifestError(f"{origin}: {what} has no {field}, or one that is not text.")
@@ -141,7 +145,9 @@ def _check(origin: str, manifest: Any) -> None:
     try:
         json.dumps(manifest)
     except (TypeError, ValueError) as error:
-        raise ManifestError(f"{origin}: {describe(manifest)} holds a value that Kubernetes cannot take: {error}.") from error
+        raise ManifestError(
+            f"{origin}: {describe(manifest)} holds a value that Kubernetes cannot take: {error}."
+        ) from error
 
 
 def _check_texts(origin: str, manifest: Manifest, field: str, values: Any) -> None:

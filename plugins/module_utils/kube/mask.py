@@ -60,9 +60,7 @@ def _hidden(manifest: Mapping[str, Any] | None, before: Mapping[str, Any] | None
         values = manifest.get(field)
         if values:
             old = (before or {}).get(field) or {}
-            shown[field] = {
-                key: CHANGED if key in old and old[key] != value else MASK for key, value in values.items()
-            }
+            shown[field] = {key: CHANGED if key in old and old[key] != value else MASK for key, value in values.items()}
     return shown
 
 
