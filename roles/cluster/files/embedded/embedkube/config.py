@@ -10,6 +10,16 @@ from pathlib import Path
 
 KUBERNETES_VERSION = "v1.36.3"
 
+# What the cluster itself runs as pods; the build makes these images from its own binaries.
+EMBEDDED_IMAGES = {
+    "pause": "localhost/embedded/pause:1",
+    "coredns": "localhost/embedded/coredns:1.14.7",
+    "metrics-server": "localhost/embedded/metrics-server:0.9.0",
+    "local-path-provisioner": "localhost/embedded/local-path-provisioner:0.0.30",
+    # Has a shell: makes and removes the folders of volumes.
+    "helper": "localhost/embedded/helper:1",
+}
+
 PACKAGE = Path(__file__).resolve().parent
 FOLDER = PACKAGE.parent
 
@@ -34,14 +44,10 @@ KUBE_COMMANDS = (
 )
 
 # Folders and files that a node mounts something onto; the root file system must contain them.
-ROOTFS_FOLDERS = (
-    "dev", "etc/cni/net.d", "etc/containerd", "etc/kubernetes", "opt/kube/bin", "proc", "run", "srv/shared",
-    "sys", "tmp", "var", "old-root",
-)  # fmt: skip
+ROOTFS_FOLDERS = ("dev", "etc/kubernetes", "opt/kube/bin", "proc", "run", "srv/shared", "sys", "tmp", "var")
 ROOTFS_FILES = ("etc/hostname", "etc/hosts", "etc/resolv.conf")
 
 # Inside a node.
-NODE_BIN = Path("/opt/kube/bin")
 NODE_ETC = Path("/etc/kubernetes")
 NODE_SHARED = Path("/srv/shared")
 NODE_LOGS = Path("/var/log/embedkube")

@@ -1,0 +1,164 @@
+"""What every cluster runs besides Kubernetes itself: DNS, metrics, storage; and the objects of its nodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from string import Template
+from typing import Any
+
+import yaml
+
+from .config import (
+    CLUSTER_DOMAIN,
+    DNS_SERVICE_ADDRESS,
+    EMBEDDED_IMAGES,
+    NODE_SHARED,
+    PACKAGE,
+    Cluster,
+    Node,
+)
+from .kubeapi import KubeApi, UnreachableError
+
+MANIFESTS = PACKAGE / "manifests"
+DEPLOYMENTS = {
+    "coredns": "kube-system",
+    "metrics-server": "kube-system",
+    "local-path-provisioner": "local-path-storage",
+}
+
+
+def manifests(cluster: Cluster) -> list[dict[str, Any]]:
+    values = {
+        "cluster_domain": CLUSTER_DOMAIN,
+        "coredns_image": EMBEDDED_IMAGES["coredns"],
+        "coredns_replicas": min(cluster.nodes, 2),
+        "dns_address": DNS_SERVICE_ADDRESS,
+        "helper_image": EMBEDDED_IMAGES["helper"],
+        "local_path_image": EMBEDDED_IMAGES["local-path-provisioner"],
+        "metrics_server_image": EMBEDDED_IMAGES["metrics-server"],
+        "shared_path": NODE_SHARED,
+    }
+    found = [node_object(node) for node in cluster.all_nodes]
+    for file in sorted(MANIFESTS.glob("*.yaml")):
+        found += list(yaml.load(Template(file.read_text()).substitute(values), Loader=_LOADER))  # noqa: S506 - a safe loader
+    return found
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def node_object(node: Node) -> dict[str, Any]:
+    """A node is announced before its kubelet: its pod range is fixed, not handed out."""
+    labels = {"node-role.kubernetes.io/control-plane": ""} if node.is_control_plane else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name, "labels": labels},
+        "spec": {"podCIDR": str(node.pods), "podCIDRs": [str(node.pods)]},
+    }
+
+
+def apply(api: KubeApi, cluster: Cluster) -> None:
+    for manifest in manifests(cluster):
+        api.apply(manifest)
+    wanted = {node.name for node in cluster.all_nodes}
+    for node in api.get("/api/v1/nodes")["items"]:
+        if node["metadata"]["name"] not in wanted:
+            api.delete(f"/api/v1/nodes/{node['metadata']['name']}")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the API server says about nodes and add-ons."""
+
+    nodes: Mapping[str, dict[str, Any]]
+    pods: list[dict[str, Any]]
+    metrics: dict[str, Any]
+
+
+def snapshot(api: KubeApi) -> Snapshot:
+    nodes = {item["metadata"]["name"]: item for item in api.get("/api/v1/nodes")["items"]}
+    pods = [
+        pod
+        for namespace in sorted(set(DEPLOYMENTS.values()))
+        for pod in api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+    ]
+    metrics = api.get("/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io")
+    return Snapshot(nodes, pods, metrics)
+
+
+def waits_for(seen: Snapshot, cluster: Cluster, since: datetime) -> list[str]:
+    """What is not ready yet, each in a few words.
+
+    After a restart the API still shows the Ready of the time before it: only what was said since then counts.
+    """
+    # Kubernetes tells times in whole seconds.
+    since = since.replace(microsecond=0)
+    missing = []
+    for node in cluster.all_nodes:
+        condition = _condition(seen.nodes.get(node.name, {}), "Ready")
+        if condition.get("status") != "True":
+            missing.append(f"node {node.name}: {condition.get('message') or 'not registered'}")
+        elif _time(condition.get("lastHeartbeatTime")) < since:
+            missing.append(f"node {node.name}: not heard of since the start")
+    for name in DEPLOYMENTS:
+        pods = [pod for pod in seen.pods if pod["metadata"]["name"].startswith(f"{name}-")]
+        if not any(_runs(pod, since) for pod in pods):
+            missing.append(f"{name}: {_why(pods)}")
+    available = _condition(seen.metrics, "Available")
+    if available.get("status") != "True":
+        missing.append(f"metrics API: {available.get('message') or 'not registered'}")
+    return missing
+
+
+def wait_ready(
+    api: KubeApi, cluster: Cluster, since: datetime, seconds: float, tell: Callable[[str], None]
+) -> list[str]:
+    """Wait until nothing is missing; return what still is when the time is over."""
+    end = time.monotonic() + seconds
+    told = time.monotonic()
+    while True:
+        try:
+            missing = waits_for(snapshot(api), cluster, since)
+        except UnreachableError as error:
+            missing = [f"API server: {error}"]
+        if not missing or time.monotonic() > end:
+            return missing
+        if time.monotonic() - told > 10:
+            told = time.monotonic()
+            tell(f"waits for {'; '.join(missing)}")
+        time.sleep(0.25)
+
+
+def _condition(item: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    conditions = item.get("status", {}).get("conditions", [])
+    return next((entry for entry in conditions if entry["type"] == kind), {})
+
+
+def _time(text: str | None) -> datetime:
+    if not text:
+        return datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _runs(pod: Mapping[str, Any], since: datetime) -> bool:
+    states = pod["status"].get("containerStatuses", [])
+    started = [_time(state.get("state", {}).get("running", {}).get("startedAt")) for state in states]
+    return _condition(pod, "Ready").get("status") == "True" and bool(started) and all(time >= since for time in started)
+
+
+def _why(pods: list[dict[str, Any]]) -> str:
+    if not pods:
+        return "no pod yet"
+    pod = max(pods, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+    for state in pod["status"].get("containerStatuses", []):
+        waiting = state.get("state", {}).get("waiting") or state.get("state", {}).get("terminated")
+        if waiting:
+            return f"{waiting.get('reason', 'waiting')} {waiting.get('message', '')}".strip()
+    unscheduled = _condition(pod, "PodScheduled")
+    if unscheduled.get("status") == "False":
+        return str(unscheduled.get("message", "not scheduled"))
+    return "not ready"
