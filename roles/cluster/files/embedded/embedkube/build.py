@@ -18,6 +18,8 @@ GIB = 1024**3
 COMPILE_BYTES = 7 * GIB
 IMAGES_BYTES = 4 * GIB
 FACTS = "images.json"
+# Every change of an image leaves old layers; beyond this the next build starts anew.
+MOST_LAYERS_BYTES = 3 * GIB
 LEAST_BYTES = GIB // 4
 
 
@@ -205,6 +207,8 @@ class _Build:
         if not changed:
             return
         log = self.plan.logs / "images.log"
+        if run.tree_bytes(self.plan.storage) > MOST_LAYERS_BYTES:
+            run.remove(self.plan.storage)
         with rootfs.settings(self.plan.paths.embedded) as settings:
             builder = images.Builder(self.made.rootfs, self.plan.storage, self.plan.folder, settings, log)
             step.detail = "base"
@@ -213,7 +217,6 @@ class _Build:
                 step.detail = f"{number} of {len(changed)}, {image.reference}"
                 builder.build(image)
                 builder.export(image, self.layout.folder)
-            builder.prune()
 
     def _write_facts(self) -> None:
         facts = {

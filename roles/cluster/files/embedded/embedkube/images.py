@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,13 @@ def context_key(context: Path) -> str:
     return run.digest(*parts)
 
 
+def _limits() -> list[str]:
+    """Keep this process's own limits: buildah would raise them, which not every machine allows."""
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    found = {name: resource.getrlimit(limit) for name, limit in limits.items()}
+    return [f"--ulimit={name}={soft}:{hard}" for name, (soft, hard) in found.items()]
+
+
 class Builder:
     """Buildah in the node's root file system, with its storage in `storage`."""
 
@@ -118,7 +126,7 @@ class Builder:
         }
         self._buildah(
             [
-                *("build", "--layers", "--pull=never"),
+                *("build", "--layers", "--pull=never", *_limits()),
                 *(f"--volume={source}:{target}:ro" for target, source in mounts.items()),
                 f"--build-arg=BASE={BASE}",
                 *(f"--build-arg={name}={value}" for name, value in image.arguments.items()),
@@ -134,10 +142,6 @@ class Builder:
             f"Exporting image {image.reference}",
             [Bind(target, "/run/layout", writable=True)],
         )
-
-    def prune(self) -> None:
-        """Remove the layers that no tagged image uses any more."""
-        self._buildah(["rmi", "--prune", "--force"], "Removing old image layers")
 
     def _buildah(self, arguments: list[str], what: str, binds: Iterable[Bind] = ()) -> None:
         for name in ("containers", "tmp"):

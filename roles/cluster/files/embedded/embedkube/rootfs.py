@@ -37,6 +37,7 @@ NODE_PACKAGES = (
     "ipset",
     "iptables",
     "mount",
+    "netavark",
     "procps",
     "runc",
     "supervisor",
