@@ -21,7 +21,9 @@ from .config import (
     Node,
 )
 from .kubeapi import KubeApi, UnreachableError
+from .run import Failure
 
+NAMESPACE_SECONDS = 30
 MANIFESTS = PACKAGE / "manifests"
 DEPLOYMENTS = {
     "coredns": "kube-system",
@@ -43,7 +45,7 @@ def manifests(cluster: Cluster) -> list[dict[str, Any]]:
     }
     found = [node_object(node) for node in cluster.all_nodes]
     for file in sorted(MANIFESTS.glob("*.yaml")):
-        found += list(yaml.load(Template(file.read_text()).substitute(values), Loader=_LOADER))  # noqa: S506 - a safe loader
+        found += list(yaml.load_all(Template(file.read_text()).substitute(values), Loader=_LOADER))  # noqa: S506 - a safe loader
     return found
 
 
@@ -62,6 +64,12 @@ def node_object(node: Node) -> dict[str, Any]:
 
 
 def apply(api: KubeApi, cluster: Cluster) -> None:
+    end = time.monotonic() + NAMESPACE_SECONDS
+    # The API server says it is ready a moment before it makes its own namespaces.
+    while not api.get("/api/v1/namespaces/kube-system"):
+        if time.monotonic() > end:
+            raise Failure(f"The API server has not made the namespace kube-system within {NAMESPACE_SECONDS} s.")
+        time.sleep(0.05)
     for manifest in manifests(cluster):
         api.apply(manifest)
     wanted = {node.name for node in cluster.all_nodes}

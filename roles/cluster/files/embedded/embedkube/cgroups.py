@@ -26,6 +26,8 @@ class Hierarchies:
 
     v2: bool
     roots: tuple[Path, ...]
+    # Beside v1 some machines mount v2 without controllers; runc makes groups there too.
+    unused: tuple[Path, ...] = ()
 
 
 def hierarchies(mountinfo: str | None = None) -> Hierarchies:
@@ -38,12 +40,12 @@ def hierarchies(mountinfo: str | None = None) -> Hierarchies:
         kind, folder = source.split()[0], Path(mount.split()[4])
         if kind == "cgroup" and folder.is_relative_to("/sys/fs/cgroup"):
             v1.append(folder)
-        if kind == "cgroup2" and folder == Path("/sys/fs/cgroup"):
+        if kind == "cgroup2" and folder.is_relative_to("/sys/fs/cgroup"):
             v2.append(folder)
-    if v2:
-        return Hierarchies(True, tuple(v2))
     if v1:
-        return Hierarchies(False, tuple(dict.fromkeys(v1)))
+        return Hierarchies(False, tuple(dict.fromkeys(v1)), tuple(v2))
+    if v2:
+        return Hierarchies(True, tuple(v2[:1]))
     raise Failure(
         "No control groups are mounted at /sys/fs/cgroup; the embedded cluster needs cgroup v1 or v2 "
         "(in a container: run it privileged)."
@@ -128,7 +130,7 @@ def remove(cluster: Cluster, found: Hierarchies) -> None:
 
 
 def _folders(cluster: Cluster, found: Hierarchies) -> Iterator[Path]:
-    for root in found.roots:
+    for root in (*found.roots, *found.unused):
         for folder, _, _ in os.walk(root / cluster.cgroup, topdown=False):
             yield Path(folder)
 

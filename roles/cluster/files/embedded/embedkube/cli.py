@@ -29,6 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Failure, ValueError) as failure:
         print(failure, file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"{sys.executable} lacks the Python package {error.name}, which the embedded cluster needs: "
+            "install requirements.txt of the collection into that Python.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("Interrupted; run the same command again, it goes on from here.", file=sys.stderr)
         return 130
@@ -47,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     shape.add_argument("--http-port", type=int, default=8080, help="application on 127.0.0.1 (default: 8080)")
     shape.add_argument("--node-port", type=int, default=30080, help="NodePort that --http-port leads to")
     shape.add_argument("--unsafe-no-fsync", action="store_true", help="for tests: data may be lost with the machine")
+    check = argparse.ArgumentParser(add_help=False)
+    check.add_argument("--check", action="store_true", help="only say what would be done")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     def add(
@@ -57,9 +66,9 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     add("build", _build, "Make everything in the cache.")
-    add("start", _start, "Build what is missing, start, wait until all is ready.", shape)
-    add("stop", _stop, "Stop; data stays.")
-    add("destroy", _destroy, "Stop and remove all data.")
+    add("start", _start, "Build what is missing, start, wait until all is ready.", shape, check)
+    add("stop", _stop, "Stop; data stays.", check)
+    add("destroy", _destroy, "Stop and remove all data.", check)
     add("load", _load, "Build changed images and import them into the running nodes.")
     status = add("status", _status, "Say what runs.")
     status.add_argument("--json", action="store_true", help="as data")
@@ -107,6 +116,8 @@ def _start(options: argparse.Namespace) -> int:
     runs = f"cluster {cluster.name} runs at {cluster.local_url}, kubeconfig {paths.kubeconfig}"
     if lifecycle.is_unchanged(cluster, paths, build.artifacts(paths)):
         return _say(False, "", runs)
+    if options.check:
+        return _say(True, f"cluster {cluster.name} would be started", "")
     lifecycle.require_root()
     with lifecycle.held(paths, "start"):
         artifacts = build.build(paths)
@@ -116,6 +127,9 @@ def _start(options: argparse.Namespace) -> int:
 
 def _stop(options: argparse.Namespace) -> int:
     paths = _paths(options)
+    if options.check:
+        runs = lifecycle.is_running(_known(paths), paths)
+        return _say(runs, f"cluster {paths.name} would be stopped", f"cluster {paths.name} does not run")
     with lifecycle.held(paths, "stop"):
         changed = lifecycle.stop(_known(paths), paths)
     return _say(changed, f"cluster {paths.name} is stopped", f"cluster {paths.name} did not run")
@@ -123,6 +137,9 @@ def _stop(options: argparse.Namespace) -> int:
 
 def _destroy(options: argparse.Namespace) -> int:
     paths = _paths(options)
+    if options.check:
+        there = paths.state.exists() or lifecycle.is_running(_known(paths), paths)
+        return _say(there, f"cluster {paths.name} would be removed", f"there is no cluster {paths.name}")
     with lifecycle.held(paths, "removal"):
         changed = lifecycle.destroy(_known(paths), paths)
         paths.lock.unlink(missing_ok=True)
@@ -143,7 +160,7 @@ def _load(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     paths = _paths(options)
     cluster = _known(paths)
-    found = describe(cluster, paths, build.artifacts(paths).bin / "kubectl", _ready_nodes(cluster, paths))
+    found = describe(cluster, paths, _ready_nodes(cluster, paths))
     if options.json:
         print(json.dumps(found, indent=2))
         return 0

@@ -97,6 +97,11 @@ class Paths:
         return self.state / "kubeconfig"
 
     @property
+    def bin(self) -> Path:
+        """What a user of the cluster has in PATH: kubectl."""
+        return self.state / "bin"
+
+    @property
     def etc(self) -> Path:
         return self.state / "etc"
 

@@ -36,7 +36,7 @@ until ctr version >/dev/null 2>&1; do
     fi
     sleep 0.1
 done
-ctr --namespace k8s.io images import --digests=false -
+if [ "$ADD" = yes ]; then ctr --namespace k8s.io images import --digests=false -; fi
 if [ $# -gt 0 ]; then ctr --namespace k8s.io images remove --sync "$@"; fi
 kill $daemon
 wait $daemon || true
@@ -66,8 +66,9 @@ def make(
             Bind(partial, "/var/lib/containerd", writable=True),
             Bind(Path(work), "/run/work", writable=True),
         ]
+        environment = {"ADD": "yes" if add else "no"}
         run.call(
-            run.enter_rootfs(rootfs, ["/bin/sh", "-euc", SCRIPT, "import", *remove], binds),
+            run.enter_rootfs(rootfs, ["/bin/sh", "-euc", SCRIPT, "import", *remove], binds, environment),
             what="Importing the images into containerd",
             log=log,
             feed=lambda stream: layout.archive(stream, add),

@@ -44,7 +44,7 @@ class Wanted:
         texts.append(render.supervisor_config(cluster, paths, artifacts, group_files(cluster, found)))
         for node in cluster.all_nodes:
             texts += [f"{name}\n{text}" for name, text in sorted(render.node_files(cluster, node).items())]
-        texts += [file.read_text() for file in sorted((PACKAGE / "scripts").iterdir()) if file.is_file()]
+        texts += [(render.SCRIPTS / name).read_text() for name in render.MACHINE_SCRIPTS]
         addons = [file.read_text() for file in sorted((PACKAGE / "manifests").glob("*.yaml"))]
         addons.append((PACKAGE / "addons.py").read_text())
         return cls(_digest(texts), artifacts.images.name, _digest(addons))
@@ -93,6 +93,8 @@ def is_unchanged(cluster: Cluster, paths: Paths, artifacts: Artifacts) -> bool:
     applied = Applied.read(paths)
     if applied is None or applied.cluster != cluster or not paths.kubeconfig.exists():
         return False
+    if not (paths.bin / "kubectl").exists():
+        return False
     # A year before the end everything is made anew; this run shall come before that.
     if (applied.certificates_until - datetime.now(UTC)).days < 365:
         return False
@@ -124,12 +126,16 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
         paths.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         paths.state.chmod(0o700)
         (paths.state / "proxy-root").mkdir(exist_ok=True)
+        _link_kubectl(paths, artifacts)
         until = pki.ensure(paths.pki, cluster)
         text = pki.kubeconfig(paths.pki, "admin", cluster.local_url, cluster.name)
         pki.write_private(paths.kubeconfig, text)
         for node in cluster.all_nodes:
             nodes.write_config(cluster, paths, node)
         paths.etc.mkdir(mode=0o700, exist_ok=True)
+        # A copy: the checkout that started the cluster may be gone when a node is switched on again.
+        for script in render.MACHINE_SCRIPTS:
+            (paths.etc / script).write_text((render.SCRIPTS / script).read_text())
         (paths.etc / "haproxy.cfg").write_text(render.proxy_config(cluster))
         paths.supervisor_config.write_text(
             render.supervisor_config(cluster, paths, artifacts, group_files(cluster, found))
@@ -203,6 +209,12 @@ def load(cluster: Cluster, paths: Paths, artifacts: Artifacts) -> set[str]:
     return loaded
 
 
+def is_running(cluster: Cluster, paths: Paths) -> bool:
+    """Whether anything of the cluster is there that a stop would end."""
+    left = cgroups.processes(cluster, cgroups.hierarchies()) or network.existing(cluster)
+    return bool(supervise.top(paths).programs() or left)
+
+
 def require_root() -> None:
     if os.geteuid() != 0:
         raise Failure(
@@ -228,6 +240,14 @@ def refuse_other_owner(cluster: Cluster, paths: Paths, found: cgroups.Hierarchie
 
 def _digest(texts: list[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _link_kubectl(paths: Paths, artifacts: Artifacts) -> None:
+    paths.bin.mkdir(exist_ok=True)
+    link = paths.bin / "kubectl.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(artifacts.bin / "kubectl")
+    link.replace(paths.bin / "kubectl")
 
 
 def _start_programs(cluster: Cluster, supervisor: supervise.Supervisor) -> None:
@@ -318,7 +338,7 @@ def _remove_state(paths: Paths) -> None:
 
     mounts.detach_below(paths.state)
     for name in (
-        "applied.json", "applied.partial", "etc", "kubeconfig", "kubeconfig.partial", "logs", "nodes", "pki",
+        "applied.json", "applied.partial", "bin", "etc", "kubeconfig", "kubeconfig.partial", "logs", "nodes", "pki",
         "proxy-root", "shared", "supervisor.sock", "supervisord.pid",
     ):  # fmt: skip
         if (path := paths.state / name).exists() or path.is_symlink():

@@ -8,7 +8,7 @@ from . import golden, images_import, pki
 from .config import Artifacts, Cluster, Node, Paths
 from .render import node_files
 
-PKI_OF_EVERY_NODE = ("ca.crt",)
+PKI_OF_EVERY_NODE = ("ca.crt", "kube-router.crt", "kube-router.key")
 PKI_OF_CONTROL_PLANE = (
     "ca.key", "apiserver.crt", "apiserver.key", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key",
     "front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key", "sa.key", "sa.pub",

@@ -115,6 +115,7 @@ def _controller_manager(cluster: Cluster) -> NodeProgram:
         # Each node's range is fixed in advance, with its routes.
         "--allocate-node-cidrs=false",
         "--node-monitor-period=2s",
+        "--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins",
         "--horizontal-pod-autoscaler-sync-period=5s",
         "--profiling=false",
     )
@@ -163,7 +164,11 @@ def _kube_proxy(cluster: Cluster) -> NodeProgram:
 def _kube_router(cluster: Cluster, node: Node) -> NodeProgram:
     """Enforces the network policies; routing and services are left to others."""
     command = (
-        *_after_api(cluster),
+        # Its rights are an object of the cluster; refused once, it would ask again only after many seconds.
+        *_waiting(
+            *("--url", f"{cluster.api_url}/apis/networking.k8s.io/v1/networkpolicies?limit=1"),
+            *("--ca", f"{PKI}/ca.crt", "--certificate", f"{PKI}/kube-router.crt", "--key", f"{PKI}/kube-router.key"),
+        ),
         "kube-router",
         f"--kubeconfig={NODE_ETC}/kube-router.kubeconfig",
         f"--hostname-override={node.name}",

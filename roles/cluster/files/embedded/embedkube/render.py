@@ -27,6 +27,8 @@ from .programs import programs
 
 TEMPLATES = PACKAGE / "templates"
 SCRIPTS = PACKAGE / "scripts"
+# They run on the machine and enter the rootfs; wait.py runs in the nodes.
+MACHINE_SCRIPTS = ("node-init.sh", "proxy-init.sh")
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
@@ -92,7 +94,7 @@ def supervisor_values(cluster: Cluster, paths: Paths, artifacts: Artifacts) -> d
         "proxy_config": paths.etc / "haproxy.cfg",
         "proxy_root": paths.state / "proxy-root",
         "rootfs": artifacts.rootfs,
-        "scripts": SCRIPTS,
+        "scripts": paths.etc,
         "shared": paths.shared,
         "socket": paths.supervisor_socket,
         "switch_namespace": cluster.switch_namespace,

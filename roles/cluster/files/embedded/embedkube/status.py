@@ -41,7 +41,7 @@ def is_up(cluster: Cluster, top: dict[str, supervise.Program]) -> bool:
     return all(name in top and top[name].state == RUNNING for name in wanted)
 
 
-def describe(cluster: Cluster, paths: Paths, kubectl: Path, ready: dict[str, bool] | None) -> dict[str, Any]:
+def describe(cluster: Cluster, paths: Paths, ready: dict[str, bool] | None) -> dict[str, Any]:
     """The state as data; `ready` is what the API server says about each node, None when it does not answer."""
     top = supervise.top(paths).programs()
     if is_up(cluster, top):
@@ -57,7 +57,7 @@ def describe(cluster: Cluster, paths: Paths, kubectl: Path, ready: dict[str, boo
         "http": f"http://127.0.0.1:{cluster.http_port}",
         "kubeconfig": str(paths.kubeconfig),
         "context": cluster.name,
-        "kubectl": str(kubectl),
+        "kubectl": str(paths.bin / "kubectl"),
         "logs": str(paths.logs),
         "nodes": [
             {

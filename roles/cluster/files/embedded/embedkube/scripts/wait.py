@@ -1,6 +1,6 @@
 """Wait for what a program needs, with a limit, then become that program.
 
-Usage: wait.py [--socket PATH] [--url URL --ca FILE] [--limit SECONDS] -- PROGRAM ARGUMENT...
+Usage: wait.py [--socket PATH] [--url URL --ca FILE [--certificate FILE --key FILE]] [--limit SECONDS] -- PROGRAM ...
 """
 
 import argparse
@@ -35,10 +35,14 @@ def main() -> None:
     parser.add_argument("--socket")
     parser.add_argument("--url")
     parser.add_argument("--ca")
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
     parser.add_argument("--limit", type=float, default=120)
     parser.add_argument("program", nargs="+")
     options = parser.parse_args()
     context = ssl.create_default_context(cafile=options.ca) if options.ca else None
+    if context and options.certificate:
+        context.load_cert_chain(options.certificate, options.key)
     end = time.monotonic() + options.limit
     while not (
         (options.socket is None or accepts(options.socket)) and (options.url is None or answers(options.url, context))
