@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Applied:
-    """What the last complete start was done with."""
+    """What the last start was done with; `images` and `addons` are empty until it is complete."""
 
     cluster: Cluster
     wanted: Wanted
@@ -152,6 +152,8 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
             ports.check_free(cluster.http_port, "the application", HTTP_PORT_VARIABLE)
             cgroups.create(cluster, found)
             network.create(cluster, artifacts.rootfs)
+            # Should this run be interrupted, the next one goes on with what then runs.
+            Applied(cluster, replace(wanted, images="", addons=""), until).write(paths)
             supervise.launch(paths, cgroups.procs_files(cluster, "supervisor", found))
     with progress.step("Start the nodes and wait for the API server"):
         _start_programs(cluster, supervisor)
