@@ -18,6 +18,8 @@ GIB = 1024**3
 COMPILE_BYTES = 7 * GIB
 IMAGES_BYTES = 4 * GIB
 FACTS = "images.json"
+KEYED = ("base-*", "bin-*", "rootfs-*", "images-*", "containerd-*")
+LEFTOVERS = ("compile", "go-*", "settings-*", "golden-*", "*.partial")
 # Every change of an image leaves old layers; beyond this the next build starts anew.
 MOST_LAYERS_BYTES = 3 * GIB
 LEAST_BYTES = GIB // 4
@@ -268,17 +270,7 @@ def _remove_old(wanted: Plan) -> None:
     """Remove what earlier builds left and no running node uses."""
     current = {wanted.base, *vars(wanted.artifacts).values()}
     used = run.mounted_names()
-    for pattern in (
-        "base-*",
-        "bin-*",
-        "rootfs-*",
-        "images-*",
-        "containerd-*",
-        "go-*",
-        "settings-*",
-        "golden-*",
-        "*.partial",
-    ):
+    for pattern in (*KEYED, *LEFTOVERS):
         for path in wanted.paths.embedded.glob(pattern):
             if path not in current and path.name not in used:
                 run.remove(path)
