@@ -24,7 +24,8 @@ options:
     elements: str
     default: []
   health_url:
-    description: Address to ask for the health of the application; the answer is shown and returned. A failure is only shown.
+    description:
+      - Address to ask for the health of the application. The answer is shown and returned, a failure too.
     type: str
     default: ''
 attributes:

@@ -39,7 +39,7 @@ class Kind:
 
 def _kinds() -> dict[tuple[str, str], Kind]:
     namespaced = {
-        "v1": "ConfigMap Endpoints:endpoints LimitRange PersistentVolumeClaim Pod ResourceQuota Secret Service"
+        "v1": "ConfigMap Endpoints:endpoints Event LimitRange PersistentVolumeClaim Pod ResourceQuota Secret Service"
         " ServiceAccount",
         "apps/v1": "DaemonSet Deployment ReplicaSet StatefulSet",
         "autoscaling/v2": "HorizontalPodAutoscaler",

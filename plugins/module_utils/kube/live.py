@@ -12,7 +12,7 @@ from .kinds import NEVER_PRUNED, WELL_KNOWN, Kind
 from .manifests import SET_LABEL, SET_NAMESPACE_LABEL, Manifest, identity
 
 # A kind that left a set altogether is still looked for; what controllers make by themselves is not.
-_MADE_BY_CONTROLLERS = frozenset({"Endpoints", "EndpointSlice", "Lease", "Pod", "ReplicaSet"})
+_MADE_BY_CONTROLLERS = frozenset({"Endpoints", "EndpointSlice", "Event", "Lease", "Pod", "ReplicaSet"})
 _CLUSTER_WIDE = frozenset({"ClusterRole", "ClusterRoleBinding"})
 PRUNED_KINDS = tuple(
     kind

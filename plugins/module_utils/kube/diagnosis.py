@@ -1,0 +1,194 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Why a workload is not ready, from one look at the namespace. Pure functions over plain objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from . import events
+from .pod import doing, is_ready, trouble
+from .workload import Progress, current_pods, current_replica_set, outdated_pods, progress, wanted_pods
+
+Object = Mapping[str, Any]
+
+# Events of the cluster autoscaler and of Karpenter: a node for this pod is on its way.
+_NODE_IS_COMING = ("TriggeredScaleUp", "Nominated")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look at a namespace; all that is not needed yet may be empty."""
+
+    workloads: Sequence[Object]
+    pods: Sequence[Object] = ()
+    replica_sets: Sequence[Object] = ()
+    claims: Sequence[Object] = ()
+    events: Sequence[Object] = ()
+
+    def pods_of(self, workload: Object) -> list[Object]:
+        return current_pods(workload, self.pods, self.replica_sets)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that waiting will not mend once it lasts; see Trouble for `patience`.
+
+    key: what makes it the same finding at the next look.
+    """
+
+    key: tuple[str, ...]
+    workload: Object = field(repr=False)
+    reason: str
+    command: str
+    patience: str = "none"
+    pods: tuple[Object, ...] = field(default=(), repr=False)
+    crashed_container: str = ""
+
+
+def describe(workload: Object) -> str:
+    return f"{workload['kind']} {workload['metadata']['name']}"
+
+
+def picture(workload: Object, snapshot: Snapshot) -> Progress:
+    """Progress of a workload, with what its first unready pod is about."""
+    found = progress(workload)
+    if found.ready:
+        return found
+    unready = [pod for pod in snapshot.pods_of(workload) if not is_ready(pod)]
+    if not unready:
+        return found
+    name = unready[0]["metadata"]["name"]
+    return Progress(False, f"{found.message} (pod {name}: {doing(unready[0])})", found.failure)
+
+
+def findings(workload: Object, snapshot: Snapshot, since: datetime) -> list[Finding]:
+    """What is wrong with a workload that is not ready, the most telling first. Events before `since` do not count."""
+    pods = snapshot.pods_of(workload)
+    found = [finding for pod in pods if not is_ready(pod) for finding in _of_pod(workload, pod, snapshot)]
+    found += _of_outdated_pods(workload, snapshot)
+    found += _of_creation(workload, pods, snapshot, since)
+    failure = progress(workload).failure
+    if failure and (not found or workload["kind"] == "Job"):
+        found.insert(0, _of_workload(workload, failure, pods))
+    return found
+
+
+def _of_workload(workload: Object, failure: str, pods: list[Object]) -> Finding:
+    metadata = workload["metadata"]
+    verb = "logs" if workload["kind"] == "Job" else "describe"
+    target = f"{workload['kind'].lower()}/{metadata['name']}"
+    return Finding(
+        key=(metadata["uid"],),
+        workload=workload,
+        reason=f"{describe(workload)} {failure}.",
+        command=f"kubectl {verb} {target} -n {metadata['namespace']}",
+        pods=tuple(pod for pod in pods if not is_ready(pod)),
+    )
+
+
+def _of_pod(workload: Object, pod: Object, snapshot: Snapshot) -> Iterator[Finding]:
+    metadata = pod["metadata"]
+    name, place = metadata["name"], f"-n {metadata['namespace']}"
+    describe_pod = f"kubectl describe pod {name} {place}"
+    # Before the pod's own trouble, which says no more than that a volume is missing.
+    for claim in _pending_claims(pod, snapshot):
+        reason, patience = _claim_problem(claim, snapshot)
+        if reason:
+            command = f"kubectl describe pvc {claim['metadata']['name']} {place}"
+            yield Finding((metadata["uid"], "claim"), workload, reason, command, patience, (pod,))
+    found = trouble(pod)
+    if found and found.crashed:
+        command = f"kubectl logs {name} -c {found.container} --previous {place}"
+        yield Finding(
+            (metadata["uid"], "pod"), workload, found.reason, command, found.patience, (pod,), found.container
+        )
+    elif found and not (found.patience == "grace" and _node_is_coming(pod, snapshot)):
+        yield Finding((metadata["uid"], "pod"), workload, found.reason, describe_pod, found.patience, (pod,))
+    if not found and _is_starting(pod):
+        mounts = [e for e in events.about(snapshot.events, {metadata["uid"]}) if e.get("reason") == "FailedMount"]
+        if mounts:
+            words = str(mounts[-1].get("message")).strip().rstrip(".")
+            reason = f"Pod {name} cannot mount a volume: {words}."
+            yield Finding((metadata["uid"], "mount"), workload, reason, describe_pod, "grace", (pod,))
+
+
+def _of_outdated_pods(workload: Object, snapshot: Snapshot) -> Iterator[Finding]:
+    """A StatefulSet waits forever for a broken pod of an earlier revision, even when the new one would mend it."""
+    for pod in outdated_pods(workload, snapshot.pods):
+        found = trouble(pod)
+        if found:
+            metadata = pod["metadata"]
+            yield Finding(
+                key=(metadata["uid"], "outdated"),
+                workload=workload,
+                reason=f"{describe(workload)} waits for a pod of its earlier revision. {found.reason}",
+                command=f"kubectl delete pod {metadata['name']} -n {metadata['namespace']}",
+                patience="grace",
+                pods=(pod,),
+                crashed_container=found.container if found.crashed else "",
+            )
+
+
+def _of_creation(workload: Object, pods: list[Object], snapshot: Snapshot, since: datetime) -> Iterator[Finding]:
+    """Pods that admission (quota, Pod Security, a missing service account) does not let in."""
+    if len(pods) >= wanted_pods(workload):
+        return
+    maker = workload
+    if workload["kind"] == "Deployment":
+        maker = current_replica_set(workload, snapshot.replica_sets) or workload
+    refusals = [
+        event
+        for event in events.about(snapshot.events, {maker["metadata"]["uid"]})
+        if event.get("reason") == "FailedCreate" and (seen := events.last_seen(event)) and seen >= since
+    ]
+    if refusals:
+        words = str(refusals[-1].get("message")).strip().rstrip(".")
+        words = words.partition("Error creating: ")[2] or words.partition(" error: ")[2] or words
+        metadata = maker["metadata"]
+        yield Finding(
+            key=(metadata["uid"], "creation"),
+            workload=workload,
+            reason=f"{describe(workload)} cannot create its pods: {words}.",
+            command=f"kubectl describe {maker['kind'].lower()} {metadata['name']} -n {metadata['namespace']}",
+            patience="moment" if "PodSecurity" in words else "grace",
+        )
+
+
+def _claim_problem(claim: Object, snapshot: Snapshot) -> tuple[str, str]:
+    """(sentence, patience) about a claim that is not bound; an empty sentence when it only takes its time."""
+    name = claim["metadata"]["name"]
+    warnings = [
+        event
+        for event in events.about(snapshot.events, {claim["metadata"]["uid"]})
+        if event.get("reason") in ("ProvisioningFailed", "ProvisioningError")
+    ]
+    if warnings:
+        words = str(warnings[-1].get("message")).strip().rstrip(".")
+        return f"Claim {name} cannot be bound: {words}.", "moment" if "not found" in words else "grace"
+    if not (claim.get("spec") or {}).get("storageClassName"):
+        return (
+            f"Claim {name} cannot be bound: it names no StorageClass, and the cluster has no default one.",
+            "moment",
+        )
+    return "", ""
+
+
+def _pending_claims(pod: Object, snapshot: Snapshot) -> list[Object]:
+    volumes = (pod.get("spec") or {}).get("volumes") or []
+    names = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")}
+    return [
+        claim
+        for claim in snapshot.claims
+        if claim["metadata"]["name"] in names and (claim.get("status") or {}).get("phase") == "Pending"
+    ]
+
+
+def _node_is_coming(pod: Object, snapshot: Snapshot) -> bool:
+    return any(e.get("reason") in _NODE_IS_COMING for e in events.about(snapshot.events, {pod["metadata"]["uid"]}))
+
+
+def _is_starting(pod: Object) -> bool:
+    return bool((pod.get("spec") or {}).get("nodeName")) and (pod.get("status") or {}).get("phase") == "Pending"

@@ -1,0 +1,159 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is wrong with a pod, as its object says it. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Object = Mapping[str, Any]
+
+# Words of registries and container runtimes that no second attempt changes.
+_PERMANENT = (
+    "not found",
+    "manifest unknown",
+    "does not exist",
+    "denied",
+    "unauthorized",
+    "authentication required",
+    "invalid reference format",
+    "no match for platform",
+)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A state that does not pass by itself, once it has lasted as long as its `patience` says.
+
+    patience: "none", "moment" (what the kubelet may mend at its next look) or "grace" (unschedulable_grace).
+    container: the one whose log tells more; empty when there is none.
+    """
+
+    reason: str
+    patience: str
+    container: str = ""
+    crashed: bool = False
+
+
+def trouble(pod: Object) -> Trouble | None:
+    """What keeps a pod from becoming ready, if it is more than time."""
+    name = pod["metadata"]["name"]
+    for container, status in _containers(pod):
+        found = _container_trouble(name, container, status)
+        if found:
+            return found
+    for condition in (pod.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            words = str(condition.get("message") or condition.get("reason") or "").strip().rstrip(".")
+            return Trouble(f"Pod {name} finds no node: {words}.", "grace")
+    return None
+
+
+def is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def doing(pod: Object) -> str:
+    """What a pod that is not ready is about, in a few words."""
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return "waits for a node"
+    for container, status in _containers(pod):
+        state = status.get("state") or {}
+        if "waiting" in state:
+            reason = state["waiting"].get("reason") or "waiting"
+            # A pod that has steps of initialisation shows every later container as waiting for them.
+            if reason not in ("PodInitializing", "ContainerCreating"):
+                return f"{container}: {reason}"
+            if reason == "ContainerCreating":
+                return "starts its containers"
+        elif container.startswith("init ") and "running" in state:
+            return container
+    if not _statuses(pod):
+        return "starts its containers"
+    return "runs, but is not ready yet"
+
+
+def failing_containers(pod: Object) -> list[str]:
+    """Containers whose log may tell why the pod is not ready."""
+    found = []
+    for label, status in _containers(pod):
+        state, last = status.get("state") or {}, status.get("lastState") or {}
+        ended = (state.get("terminated") or last.get("terminated") or {}).get("exitCode", 0) != 0
+        running = "running" in state and (not status.get("ready") or label.startswith("init "))
+        if ended or running or status.get("restartCount"):
+            found.append(status["name"])
+    return found
+
+
+def has_previous(pod: Object, container: str) -> bool:
+    """Whether a container ran before: then the log of that run is the one that tells why it ended."""
+    return any(item["name"] == container and item.get("restartCount") for item in _statuses(pod))
+
+
+def _statuses(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def _containers(pod: Object) -> Iterator[tuple[str, Object]]:
+    """Containers that have not done their part yet, each with how to call it."""
+    status = pod.get("status") or {}
+    for item in status.get("initContainerStatuses") or []:
+        ended = (item.get("state") or {}).get("terminated")
+        is_sidecar = bool(item.get("started")) and "running" in (item.get("state") or {}) and item.get("ready")
+        if not is_sidecar and not (ended and ended.get("exitCode") == 0):
+            yield f"init {item['name']}", item
+    for item in status.get("containerStatuses") or []:
+        yield item["name"], item
+
+
+def _container_trouble(pod: str, label: str, status: Object) -> Trouble | None:
+    waiting = (status.get("state") or {}).get("waiting") or {}
+    words = str(waiting.get("message") or "").strip().rstrip(".")
+    container = str(status["name"])
+    match waiting.get("reason"):
+        case "ErrImagePull" | "ImagePullBackOff":
+            permanent = any(word in words.lower() for word in _PERMANENT)
+            return Trouble(
+                f"Pod {pod} cannot pull the image {status.get('image')}: {_pull_words(words)}.",
+                "none" if permanent else "grace",
+            )
+        case "InvalidImageName":
+            return Trouble(f"Pod {pod} names an image that cannot be one: {status.get('image')} ({words}).", "none")
+        case "ErrImageNeverPull":
+            return Trouble(
+                f"Pod {pod} needs the image {status.get('image')}, which the node does not have and"
+                " imagePullPolicy Never forbids to pull.",
+                "none",
+            )
+        case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "PreCreateHookError":
+            return Trouble(f"Pod {pod} cannot start its container {label}: {words}.", "moment", container)
+        case "CrashLoopBackOff":
+            return _crash(pod, label, status) if status.get("restartCount", 0) >= 1 else None
+    ended = (status.get("state") or {}).get("terminated")
+    if ended and ended.get("exitCode") != 0 and status.get("restartCount", 0) >= 2:
+        return _crash(pod, label, status)
+    return None
+
+
+def _crash(pod: str, label: str, status: Object) -> Trouble:
+    state, last = status.get("state") or {}, status.get("lastState") or {}
+    ended = state.get("terminated") or last.get("terminated") or {}
+    if ended.get("reason") == "OOMKilled":
+        how = "it needs more memory than its limit (OOMKilled)"
+    elif ended.get("message"):
+        how = f"{str(ended['message']).strip().rstrip('.')} (exit code {ended.get('exitCode')})"
+    else:
+        how = f"exit code {ended.get('exitCode', 'unknown')}"
+    return Trouble(
+        f"Pod {pod}: its container {label} crashes again and again: {how}.", "none", str(status["name"]), crashed=True
+    )
+
+
+def _pull_words(words: str) -> str:
+    """The cause inside `Back-off pulling image "x": ErrImagePull: failed to pull ...`, without the repetitions."""
+    for marker in ("ErrImagePull: ", "rpc error: code = ", "desc = "):
+        words = words.rpartition(marker)[2]
+    return words.strip() or "no reason given"
