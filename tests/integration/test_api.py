@@ -352,7 +352,7 @@ def test_secrets_appear_nowhere(application: Application) -> None:
         worker.end()
         text = "".join(shown) + api.log.read_text() + worker.log.read_text()
     wrong = application.run("serve", environ=application.environ(PORT="x"))
-    assert wrong.stderr == "error: configuration: PORT must be a number from 1 to 65535, not 'x'\n"
+    assert wrong.stderr == "error: configuration: PORT must be a whole number from 1 to 65535, not 'x'\n"
     assert not [name for name, value in SECRETS.items() if value in text + wrong.stderr]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 from hustlex_api.errors import ConfigurationError
@@ -91,21 +92,29 @@ class _Reader:
         return value
 
     def number(self, name: str, default: float | None = None, low: float = 0, high: float = 86400) -> float:
+        return self._number(name, default, low, high, "a number")
+
+    def whole(self, name: str, default: int | None = None, low: int = 0, high: int = 86400) -> int:
+        return int(self._number(name, default, low, high, "a whole number"))
+
+    def port(self, name: str, default: int | None = None) -> int:
+        return self.whole(name, default, 1, 65535)
+
+    def _number(self, name: str, default: float | None, low: float, high: float, what: str) -> float:
         text = self.text(name, None if default is None else str(default))
         try:
             value = float(text)
         except ValueError:
-            value = low - 1
-        if text and not low <= value <= high:
-            self.problems.append(f"{name} must be a number from {low:g} to {high:g}, not {text!r}")
-        return value
-
-    def port(self, name: str, default: int | None = None) -> int:
-        return int(self.number(name, default, 1, 65535))
+            value = nan
+        if low <= value <= high and (what == "a number" or value.is_integer()):
+            return value
+        if text:
+            self.problems.append(f"{name} must be {what} from {low:g} to {high:g}, not {text!r}")
+        return low
 
     def base(self) -> Base:
         env = self.text("ENV", choices=ENVIRONMENTS)
-        prepared = int(self.number("DB_PREPARE_THRESHOLD", 0, 0, 1000))
+        prepared = self.whole("DB_PREPARE_THRESHOLD", 0, 0, 1000)
         return Base(
             env=env,
             log_level=self.text("LOG_LEVEL", "info", LOG_LEVELS),
@@ -147,11 +156,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         jwt_secret=reader.text("JWT_SECRET"),
         paystack_secret_key=reader.text("PAYSTACK_SECRET_KEY"),
         termii_api_key=reader.text("TERMII_API_KEY"),
-        token_seconds=int(reader.number("TOKEN_SECONDS", 3600, 60)),
-        pool_size=int(reader.number("DB_POOL_SIZE", 10, 1, 100)),
+        token_seconds=reader.whole("TOKEN_SECONDS", 3600, 60),
+        pool_size=reader.whole("DB_POOL_SIZE", 10, 1, 100),
         request_seconds=reader.number("REQUEST_SECONDS", 10, 0.1),
         drain_seconds=reader.number("DRAIN_SECONDS", 5),
-        worker_concurrency=int(reader.number("WORKER_CONCURRENCY", 4, 1, 100)),
+        worker_concurrency=reader.whole("WORKER_CONCURRENCY", 4, 1, 100),
         worker_grace_seconds=reader.number("WORKER_GRACE_SECONDS", 20),
         job_claim_seconds=reader.number("JOB_CLAIM_SECONDS", 30, 0.1),
         job_requeue_seconds=reader.number("JOB_REQUEUE_SECONDS", 60, 1),
