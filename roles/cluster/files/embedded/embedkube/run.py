@@ -250,7 +250,7 @@ def call(
     log: Path,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    feed: Callable[[IO[bytes]], None] | None = None,
+    feed: Callable[[IO[bytes]], object] | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> str:
     """Run a program to its end and return what it printed, which is appended to `log` too.
@@ -299,7 +299,7 @@ def call(
     return "\n".join(lines)
 
 
-def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -> None:
+def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], object]) -> None:
     assert process.stdin is not None
     # A program that stopped reading says itself why.
     with contextlib.suppress(BrokenPipeError), process.stdin:
