@@ -383,4 +383,4 @@ def test_an_interrupted_demotion_is_refused(pods: Cluster, primary: Pod, replica
     (primary.volume / "rewinding").touch()
     primary.launch()
     assert primary.exit_code() == 1
-    assert "REFUSED: turning postgres-0 into a standby was interrupted" in primary.logged()
+    assert "REFUSED: turning postgres-0 into a standby did not come to its end" in primary.logged()

@@ -78,9 +78,12 @@ def wal_settings(volume: int) -> dict[str, str]:
     max_wal_size = _between(4 * SEGMENT, _whole(volume // 20, SEGMENT), 4 * GIB)
     # A standby that is away may hold back a tenth of the volume, then it loses its slot and is copied anew.
     max_slot_wal_keep_size = _between(8 * SEGMENT, _whole(volume // 10, SEGMENT), 64 * GIB)
+    # What pg_rewind reads to turn an old primary into a standby: back to the checkpoint before the two parted.
+    wal_keep_size = _between(4 * SEGMENT, _whole(max_wal_size // 2, SEGMENT), GIB)
     return {
         "max_wal_size": _size(max_wal_size),
         "min_wal_size": _size(_between(2 * SEGMENT, _whole(max_wal_size // 4, SEGMENT), GIB)),
+        "wal_keep_size": _size(wal_keep_size),
         "max_slot_wal_keep_size": _size(max_slot_wal_keep_size),
     }
 
@@ -109,7 +112,9 @@ def settings(machine: Machine) -> dict[str, str]:
     if machine.volume < SMALLEST_VOLUME:
         raise TuningError(f"PostgreSQL needs a volume of at least 512Mi, not {machine.volume} bytes")
     if machine.connections < 0 or 0 < machine.connections < 20:
-        raise TuningError(f"{machine.connections} connections are too few: 0 lets the memory decide, else give at least 20")
+        raise TuningError(
+            f"{machine.connections} connections are too few: 0 lets the memory decide, else give at least 20"
+        )
     max_connections = machine.connections or connections(machine.memory)
     per_gather = parallel_per_gather(machine.cores)
     return {

@@ -6,6 +6,7 @@ set -eu
 # One server per volume, also where process numbers say nothing (two containers, two pods): the lock lives as long as the
 # server and its children hold the descriptor.
 lock_volume() {
+  command -v flock > /dev/null || refuse "the image has no program flock, without which two servers could use one volume."
   exec 9> "$volume/lock"
   waited=0
   until flock -n 9; do
@@ -124,7 +125,7 @@ clone() {
 
 demote() {
   [ ! -e "$rewinding" ] ||
-    refuse "turning $POD_NAME into a standby was interrupted and its data is unusable: delete PersistentVolumeClaim" \
+    refuse "turning $POD_NAME into a standby did not come to its end and its data is unusable: delete PersistentVolumeClaim" \
       "postgres-data-$POD_NAME and the pod, and it is copied anew from primary $(recorded_primary)."
   log "was a primary, but postgres-topology names $(recorded_primary): becoming its standby"
   wait_for_upstream
