@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import run
 from .config import FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION
+from .layout import ARCHITECTURES
 
 SOURCES = FOLDER / "go"
 TOOLCHAIN = SOURCES / "toolchain.txt"
@@ -33,6 +34,8 @@ BINARIES = (
     "metrics-server",
     "pause",
 )
+# With Go's new JSON package, kube-openapi's types lose their own encoding and the API server publishes a broken schema.
+EXPERIMENT = "nojsonv2"
 DOWNLOAD_ATTEMPTS = 3
 # From here on the compiler may trade memory for a tenth less time.
 PLENTY_OF_MEMORY = 8 * 1024**3
@@ -60,7 +63,7 @@ def go_version() -> str:
 def key() -> str:
     """Changes with everything that the binaries depend on."""
     files = ("go.mod", "go.sum", "main.go", "pause/main.go", "toolchain.txt")
-    return run.digest(platform.machine(), *FLAGS, *((SOURCES / name).read_bytes() for name in files))
+    return run.digest(platform.machine(), *FLAGS, EXPERIMENT, *((SOURCES / name).read_bytes() for name in files))
 
 
 class GoBuild:
@@ -120,12 +123,15 @@ class GoBuild:
     def compile(self, step: run.Step, packages: int, target: Path) -> None:
         partial = self.work / "bin"
         partial.mkdir(parents=True, exist_ok=True)
-        compiled = 0
+        # Packages that an interrupted run compiled are not named again.
+        counter = self.work / "compiled"
+        compiled = int(counter.read_text() or 0) if counter.exists() else 0
 
         def count(line: str) -> None:
             nonlocal compiled
             if " " not in line:
-                compiled += 1
+                compiled = min(compiled + 1, packages)
+                counter.write_text(str(compiled))
                 step.detail = f"{compiled} of {packages} packages"
 
         for programs in (PROGRAMS, PROGRAMS_ALONE):
@@ -159,10 +165,14 @@ class GoBuild:
             **os.environ,
             "CGO_ENABLED": "0",
             "GO111MODULE": "on",
+            "GOARCH": ARCHITECTURES.get(platform.machine(), ""),
+            "GOEXPERIMENT": EXPERIMENT,
             "GOCACHE": str(self.work / "cache"),
+            "GOEXPERIMENT": "",
             "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
             "GOGC": "300" if _memory() >= PLENTY_OF_MEMORY else "100",
             "GOMODCACHE": str(self.work / "modules"),
+            "GOOS": "linux",
             "GOPATH": str(self.work / "path"),
             "GOROOT": str(self.toolchain),
             "GOTOOLCHAIN": "local",
