@@ -168,7 +168,6 @@ class GoBuild:
             "GOARCH": ARCHITECTURES.get(platform.machine(), ""),
             "GOEXPERIMENT": EXPERIMENT,
             "GOCACHE": str(self.work / "cache"),
-            "GOEXPERIMENT": "",
             "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
             "GOGC": "300" if _memory() >= PLENTY_OF_MEMORY else "100",
             "GOMODCACHE": str(self.work / "modules"),
