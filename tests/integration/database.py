@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,9 +170,11 @@ class Pod:
     def kill(self) -> None:
         """As a lost node: every process of the pod is gone at once."""
         if self.process and self.process.poll() is None:
+            children = self._children()
             os.killpg(self.process.pid, signal.SIGKILL)
-            for pid in self._children():
-                os.kill(pid, signal.SIGKILL)
+            for pid in children:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait(10)
 
     def _children(self) -> list[int]:
