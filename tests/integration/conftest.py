@@ -1,4 +1,5 @@
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,26 +12,33 @@ from servers import PgBouncer, Postgres, Redis
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    folder = tmp_path_factory.mktemp("postgres")
-    # pytest keeps its folders private, PostgreSQL runs as another user.
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(0o755) if parent != Path("/tmp") else None
-    server = Postgres(folder)
+def folder() -> Iterator[Path]:
+    """Not pytest's own folder: that is private, and the servers run as another user."""
+    with tempfile.TemporaryDirectory(prefix="hustlex-test-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        for server in ("postgres", "redis", "pgbouncer"):
+            (path / server).mkdir()
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgres(folder: Path) -> Iterator[Postgres]:
+    server = Postgres(folder / "postgres")
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"))
+def redis(folder: Path) -> Iterator[Redis]:
+    server = Redis(folder / "redis")
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def pgbouncer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PgBouncer]:
-    server = PgBouncer(tmp_path_factory.mktemp("pgbouncer"), postgres)
+def pgbouncer(folder: Path, postgres: Postgres) -> Iterator[PgBouncer]:
+    server = PgBouncer(folder / "pgbouncer", postgres)
     yield server
     server.stop()
 

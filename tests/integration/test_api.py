@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,33 @@ def test_a_failed_migration_leaves_nothing_and_says_why(empty: Application) -> N
     )
     assert empty.sql("SELECT to_regclass('users')") == [(None,)]
     assert empty.migrate("up").returncode == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_a_migration_that_is_stopped_leaves_nothing_behind(
+    empty: Application, number: signal.Signals, code: int
+) -> None:
+    command = [sys.executable, "-m", "hustlex_api", "migrate", "up"]
+    sleeping = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()"
+    process = subprocess.Popen(command, env=empty.as_owner(FAULT_MIGRATION_SECONDS="60"))
+    wait_for(lambda: empty.sql(sleeping))
+    process.send_signal(number)
+    assert process.wait(10) == code
+    wait_for(lambda: not empty.sql(sleeping), 5)
+    assert empty.sql("SELECT count(*) FROM schema_migrations") == [(0,)]
+    assert empty.migrate("up").returncode == 0
+
+
+def test_a_worker_that_starts_before_the_schema_waits_for_it(empty: Application) -> None:
+    with empty.started("worker", until="alive") as worker:
+        time.sleep(2)
+        assert worker.alive()
+        assert not worker.ready()
+        assert empty.migrate("up").returncode == 0
+        wait_for(worker.ready, 10)
+        with empty.started() as api:
+            register(api.port)
+        wait_for(lambda: empty.sql("SELECT 1 FROM jobs WHERE status = 'done'"), 5)
 
 
 def test_a_migration_gives_way_to_traffic(application: Application) -> None:

@@ -94,6 +94,8 @@ class Runner:
         """Hold the session lock. It is polled: a waiting statement would block CREATE INDEX CONCURRENTLY."""
         self._must_be_direct()
         self._must_own_schema()
+        # So that the lock of a runner that was killed ends with its connection, not with its statement.
+        self.connection.execute("SET client_connection_check_interval = '2s'")
         deadline = time.monotonic() + self.wait_seconds
         told = False
         while not self._scalar("SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):

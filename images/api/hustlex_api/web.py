@@ -7,7 +7,6 @@ import uuid
 
 import psycopg
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from psycopg_pool import PoolTimeout
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -60,7 +59,6 @@ def api_app(services: Services) -> Starlette:
         routes=[*PROBES, *endpoints.ROUTES],
         exception_handlers={
             HTTPException: _refuse,
-            PoolTimeout: _unavailable,
             psycopg.OperationalError: _unavailable,
         },
     )

@@ -7,8 +7,7 @@ from collections.abc import Awaitable
 from enum import StrEnum
 
 import psycopg
-from psycopg_pool import PoolTimeout
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from hustlex_api import metrics
 from hustlex_api.effects import EFFECTS, Count
@@ -35,6 +34,7 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stopping` is set; then what was begun is finished, or given back when cancelled."""
+        await self._try(self.queue.prepare())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._requeue())
             for _ in range(self.services.settings.worker_concurrency):
@@ -46,14 +46,11 @@ class Worker:
             try:
                 if entry := await self.queue.take():
                     await self._handle(entry)
-            except ResponseError as error:
-                # The group is gone with Redis' data: PostgreSQL still has the jobs.
-                log.warning("the queue is set up anew", extra={"reason": str(error)})
-                await self._pause()
-                await self._try(self.queue.prepare())
-            except (RedisError, psycopg.OperationalError, PoolTimeout) as error:
+            except (RedisError, psycopg.Error) as error:
                 log.warning("no work possible, trying again", extra={"reason": str(error)})
                 await self._pause()
+                if "NOGROUP" in str(error):  # Redis lost its data; PostgreSQL still has the jobs.
+                    await self._try(self.queue.prepare())
 
     async def _handle(self, entry: Entry) -> None:
         if self.stopping.is_set():
@@ -61,7 +58,7 @@ class Worker:
             return
         try:
             finished = await self._process(entry.job)
-        except (psycopg.OperationalError, PoolTimeout, asyncio.CancelledError):
+        except (psycopg.Error, asyncio.CancelledError):
             await self._try(self.queue.give_back(entry))
             raise
         if finished:
@@ -82,7 +79,7 @@ class Worker:
                     await asyncio.sleep(self.services.settings.faults.job_seconds)
                     await _finish(connection, job)
                     result = Result.DONE
-        except (psycopg.OperationalError, PoolTimeout):
+        except psycopg.OperationalError:
             raise
         except Exception as error:
             log.exception("job failed", extra={"job": job, "kind": kind})
@@ -111,7 +108,7 @@ class Worker:
             try:
                 if count := await self.queue.requeue_due(self.services.pool):
                     log.info("overdue jobs were queued again", extra={"count": count})
-            except (RedisError, psycopg.OperationalError, PoolTimeout) as error:
+            except (RedisError, psycopg.Error) as error:
                 log.warning("overdue jobs cannot be queued now", extra={"reason": str(error)})
             await self._pause(REQUEUE_INTERVAL_SECONDS)
 
