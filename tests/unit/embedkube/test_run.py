@@ -165,3 +165,9 @@ def test_trees_with_read_only_folders_are_removed(tmp_path: Path) -> None:
     run.remove(tmp_path / "a")
     run.remove(tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_killed_program_hints_at_memory(tmp_path: Path) -> None:
+    killed = python("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(run.Failure, match="Melting was killed, most likely because memory ran out"):
+        run.call(killed, what="Melting", log=tmp_path / "log")

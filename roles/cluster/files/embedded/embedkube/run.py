@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 REPORT_SECONDS = 15
-DISK_FULL = "no space left on device"
+DISK_FULL = ("no space left on device", "enough free space", "disk quota exceeded")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -293,8 +294,10 @@ def call(
     if status != 0:
         if PROGRAMS.stopping:
             raise Stopped("Stopped.")
-        if any(DISK_FULL in line.lower() for line in lines[-200:]):
+        if any(told in line.lower() for line in lines[-200:] for told in DISK_FULL):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log.parent))
+        if status == -signal.SIGKILL or any("signal: killed" in line for line in lines[-50:]):
+            raise Failure(f"{what} was killed, most likely because memory ran out; run the command again.")
         raise Failure(f"{what} failed (exit status {status}): {last_error(lines)} All of its output is in {log}.")
     return "\n".join(lines)
 
@@ -322,7 +325,7 @@ def plain_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Failure(
                 f"The disk of {where} is full; free some space and run the command again, "
                 "it goes on with what is already made."
