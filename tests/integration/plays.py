@@ -98,10 +98,9 @@ class Relay:
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._connections: list[socket.socket] = []
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._open()
+        self.port = 0
+        self.restore()
+        self.port = self._listener.getsockname()[1]
 
     def cut(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -115,9 +114,6 @@ class Relay:
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", self.port))
-        self._open()
-
-    def _open(self) -> None:
         self._listener.listen()
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 

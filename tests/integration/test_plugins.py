@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import os
+import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -97,9 +99,9 @@ def kubeconfig() -> str:
 @pytest.fixture(scope="session")
 def play(tmp_path_factory: pytest.TempPathFactory, kubeconfig: str) -> Iterator[Player]:
     """A player whose namespace does not exist when the tests begin."""
-    kubectl("delete", "namespace", NAMESPACE, f"{NAMESPACE}-strict", "--ignore-not-found", "--timeout=60s")
+    kubectl("delete", "namespace", NAMESPACE, *OTHER_NAMESPACES.values(), "--ignore-not-found", "--timeout=60s")
     yield Player(tmp_path_factory.mktemp("plays"), NAMESPACE, kubeconfig)
-    kubectl("delete", "namespace", NAMESPACE, f"{NAMESPACE}-strict", "--ignore-not-found", "--wait=false")
+    kubectl("delete", "namespace", NAMESPACE, *OTHER_NAMESPACES.values(), "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="session")
@@ -306,8 +308,6 @@ class TestLogin:
 
     def test_certificate_of_another_cluster(self, place: Player, config: dict[str, Any], tmp_path: Path) -> None:
         path, subject = tmp_path / "ca.crt", "/CN=another"
-        import subprocess
-
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         command += ["-keyout", str(tmp_path / "key"), "-subj", subject, "-out", str(path)]
         subprocess.run(command, check=True, capture_output=True, timeout=30)
@@ -334,6 +334,9 @@ class TestLogin:
         config["users"][0]["user"] = {"exec": command}
         assert "The login command of the given kubeconfig failed" in self.message(place, kubeconfig=config)
 
+
+# Sets whose rules for a whole namespace would break the others too.
+OTHER_NAMESPACES = {"no-quota": f"{NAMESPACE}-quota", "not-secure": f"{NAMESPACE}-strict"}
 
 BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
     "no-image": (
@@ -382,7 +385,10 @@ BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
         [
             deployment(
                 "no-mount",
-                {**pod(), "volumes": [{"name": "v", "secret": {"secretName": "nowhere"}}]},
+                {
+                    **pod(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
+                    "volumes": [{"name": "v", "secret": {"secretName": "nowhere"}}],
+                },
             )
         ],
         r'Pod no-mount-\S+ cannot mount a volume: .*secret "nowhere" not found',
@@ -408,6 +414,7 @@ BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "no-quota": (
         [
+            namespace(OTHER_NAMESPACES["no-quota"]),
             {
                 "apiVersion": "v1",
                 "kind": "ResourceQuota",
@@ -420,30 +427,26 @@ BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "not-secure": (
         [
-            namespace(f"{NAMESPACE}-strict", **{"pod-security.kubernetes.io/enforce": "restricted"}),
+            namespace(OTHER_NAMESPACES["not-secure"], **{"pod-security.kubernetes.io/enforce": "restricted"}),
             deployment("not-secure"),
         ],
         r"Deployment not-secure cannot create its pods: .*violates PodSecurity \"restricted:latest\"",
     ),
     "nothing": ([config_map("nothing", {"K": "1"})], r"Nothing to wait for: no workload of nothing is in namespace"),
 }
-# Sets that must not share a namespace with the others.
-STRICT = ("no-quota", "not-secure")
 
 
 @pytest.fixture(scope="session")
 def broken(place: Player) -> dict[str, dict[str, Any]]:
     """The result of waiting for each broken set, with a short grace and timeout."""
-    strict = f"{NAMESPACE}-strict"
     tasks: list[dict[str, Any]] = []
-    for name, (manifests, _words) in sorted(BROKEN.items(), key=lambda item: item[0] == "no-quota"):
-        where = {"namespace": strict} if name in STRICT else {}
+    for name, (manifests, _words) in BROKEN.items():
+        where = {"namespace": OTHER_NAMESPACES[name]} if name in OTHER_NAMESPACES else {}
         limits = {"sets": [name], "unschedulable_grace": 2, "timeout": 30}
         tasks += [{"apply": {"name": name, "manifests": manifests, **where}}]
         tasks += [{"rollout": {**limits, **where}}]
     played = place(*tasks)
-    names = sorted(BROKEN, key=lambda name: name == "no-quota")
-    return dict(zip(names, played.results[1::2], strict=True))
+    return dict(zip(BROKEN, played.results[1::2], strict=True))
 
 
 class TestRollout:
@@ -453,7 +456,7 @@ class TestRollout:
     ) -> None:
         result = broken[name]
         assert result["failed"] is True
-        assert __import__("re").match(BROKEN[name][1], result["msg"]), result["msg"]
+        assert re.match(BROKEN[name][1], result["msg"]), result["msg"]
         if name not in ("not-in-time", "nothing"):
             assert result["seconds"] < 20, result["msg"]
 

@@ -240,12 +240,12 @@ def _certificate_problem(error: exceptions.HTTPError) -> str:
 
 
 def _network_problem(error: exceptions.HTTPError) -> str:
-    if isinstance(error, exceptions.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, exceptions.ProtocolError):
-        return "the connection was closed"
     text = str(error)
     for words in ("Connection refused", "Name or service not known", "No route to host", "Network is unreachable"):
         if words in text:
             return words.lower()
+    if isinstance(error, exceptions.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, exceptions.ProtocolError):
+        return "the connection was closed"
     return text.rsplit(": ", 1)[-1]

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from . import events
-from .pod import doing, is_ready, trouble
+from .pod import doing, is_ready, started_after, trouble
 from .workload import Progress, current_pods, current_replica_set, outdated_pods, progress, wanted_pods
 
 Object = Mapping[str, Any]
 
 # Events of the cluster autoscaler and of Karpenter: a node for this pod is on its way.
 _NODE_IS_COMING = ("TriggeredScaleUp", "Nominated")
+
+SETTLING = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,29 @@ def describe(workload: Object) -> str:
     return f"{workload['kind']} {workload['metadata']['name']}"
 
 
-def picture(workload: Object, snapshot: Snapshot) -> Progress:
-    """Progress of a workload, with what its first unready pod is about."""
+def picture(workload: Object, snapshot: Snapshot, now: datetime) -> Progress:
+    """Progress of a workload, with what its first unready pod is about.
+
+    Without a readiness probe a container is ready the moment it starts, even if it crashes in the next one: then it
+    counts from SETTLING on.
+    """
     found = progress(workload)
-    if found.ready:
+    if found.ready and is_probed(workload):
         return found
+    if found.ready:
+        young = [pod for pod in snapshot.pods_of(workload) if started_after(pod, now - SETTLING, now)]
+        return Progress(False, f"{found.message}, but started just now") if young else found
     unready = [pod for pod in snapshot.pods_of(workload) if not is_ready(pod)]
     if not unready:
         return found
     name = unready[0]["metadata"]["name"]
     return Progress(False, f"{found.message} (pod {name}: {doing(unready[0])})", found.failure)
+
+
+def is_probed(workload: Object) -> bool:
+    """Whether a readiness probe decides when each container of its pods is ready; Jobs decide by their end."""
+    containers = workload["spec"]["template"]["spec"].get("containers") or []
+    return workload["kind"] == "Job" or all("readinessProbe" in each for each in containers)
 
 
 def findings(workload: Object, snapshot: Snapshot, since: datetime) -> list[Finding]:
@@ -93,12 +108,15 @@ def _of_pod(workload: Object, pod: Object, snapshot: Snapshot) -> Iterator[Findi
     metadata = pod["metadata"]
     name, place = metadata["name"], f"-n {metadata['namespace']}"
     describe_pod = f"kubectl describe pod {name} {place}"
-    # Before the pod's own trouble, which says no more than that a volume is missing.
+    blocked = False
     for claim in _pending_claims(pod, snapshot):
         reason, patience = _claim_problem(claim, snapshot)
         if reason:
             command = f"kubectl describe pvc {claim['metadata']['name']} {place}"
+            blocked = True
             yield Finding((metadata["uid"], "claim"), workload, reason, command, patience, (pod,))
+    if blocked:
+        return  # the pod itself says no more than that a volume is missing
     found = trouble(pod)
     if found and found.crashed:
         command = f"kubectl logs {name} -c {found.container} --previous {place}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 Object = Mapping[str, Any]
 
-# Words of registries and container runtimes that no second attempt changes.
+# Words of registries and container runtimes: a second attempt changes nothing, or may well change something.
 _PERMANENT = (
     "not found",
     "manifest unknown",
@@ -20,6 +21,7 @@ _PERMANENT = (
     "invalid reference format",
     "no match for platform",
 )
+_PASSING = ("timeout", "timed out", "too many requests", "eof", "connection reset", "500", "502", "503", "504")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,15 @@ def trouble(pod: Object) -> Trouble | None:
 def is_ready(pod: Object) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def started_after(pod: Object, moment: datetime, now: datetime) -> bool:
+    """Whether a container of the pod runs since later than that; a start in the future is a clock that is wrong."""
+    for status in _statuses(pod):
+        started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
+        if started and moment < datetime.fromisoformat(started) <= now:
+            return True
+    return False
 
 
 def doing(pod: Object) -> str:
@@ -115,11 +126,8 @@ def _container_trouble(pod: str, label: str, status: Object) -> Trouble | None:
     container = str(status["name"])
     match waiting.get("reason"):
         case "ErrImagePull" | "ImagePullBackOff":
-            permanent = any(word in words.lower() for word in _PERMANENT)
-            return Trouble(
-                f"Pod {pod} cannot pull the image {status.get('image')}: {_pull_words(words)}.",
-                "none" if permanent else "grace",
-            )
+            text = f"Pod {pod} cannot pull the image {status.get('image')}: {_pull_words(words)}."
+            return Trouble(text, _pull_patience(words.lower()))
         case "InvalidImageName":
             return Trouble(f"Pod {pod} names an image that cannot be one: {status.get('image')} ({words}).", "none")
         case "ErrImageNeverPull":
@@ -150,6 +158,12 @@ def _crash(pod: str, label: str, status: Object) -> Trouble:
     return Trouble(
         f"Pod {pod}: its container {label} crashes again and again: {how}.", "none", str(status["name"]), crashed=True
     )
+
+
+def _pull_patience(words: str) -> str:
+    if any(word in words for word in _PERMANENT):
+        return "none"
+    return "grace" if any(word in words for word in _PASSING) else "moment"
 
 
 def _pull_words(words: str) -> str:

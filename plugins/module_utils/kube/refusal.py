@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .compare import differing_fields
 from .errors import ApiError, KubeError
 from .manifests import Manifest, describe
@@ -26,8 +28,10 @@ def explain(error: KubeError, manifest: Manifest, live: Manifest | None) -> str:
 
 
 def _fields(error: ApiError, manifest: Manifest, live: Manifest) -> str:
+    """The fields at fault; for a StatefulSet the server only names, in quotes, those that may change."""
     named = [str(cause.get("field")) for cause in error.causes if cause.get("field") not in (None, "", "spec")]
-    fields = named or differing_fields(live, manifest) or ["spec"]
+    changeable = {f"spec.{name}" for name in re.findall(r"'(\w+)'", str(error))}
+    fields = named or [name for name in differing_fields(live, manifest) if name not in changeable] or ["spec"]
     return " and ".join(dict.fromkeys(fields))
 
 

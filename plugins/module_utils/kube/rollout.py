@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .client import Client
-from .diagnosis import Finding, Snapshot, describe, findings, picture
+from .diagnosis import Finding, Snapshot, describe, findings, is_probed, picture
 from .errors import ApiError, KubeError
 from .kinds import WELL_KNOWN, Kind
 from .manifests import SET_LABEL
-from .workload import Progress
+from .workload import Progress, progress
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 1.0
 # How long what the kubelet may mend at its next look must last.
@@ -74,10 +74,9 @@ def look(client: Client, namespace: str, sets: list[str]) -> Look:
     """Ask for the workloads, and for what explains them only if one is not ready."""
     selector = f"{SET_LABEL} in ({','.join(sets)})"
     workloads = [item for kind in WORKLOAD_KINDS for item in client.list(kind, namespace, selector)]
-    bare = Snapshot(workloads)
-    first = Look(bare, [picture(workload, bare) for workload in workloads])
-    if first.is_ready:
-        return first
+    now = datetime.now(UTC)
+    if all(is_probed(workload) and progress(workload).ready for workload in workloads):
+        return Look(Snapshot(workloads), [progress(workload) for workload in workloads])
     snapshot = Snapshot(
         workloads,
         pods=client.list(_PODS, namespace),
@@ -85,7 +84,7 @@ def look(client: Client, namespace: str, sets: list[str]) -> Look:
         claims=_optional(client, _CLAIMS, namespace),
         events=_optional(client, _EVENTS, namespace),
     )
-    return Look(snapshot, [picture(workload, snapshot) for workload in workloads])
+    return Look(snapshot, [picture(workload, snapshot, now) for workload in workloads])
 
 
 class Waiter:
@@ -129,8 +128,8 @@ class Waiter:
         limits = {"none": 0.0, "moment": MOMENT_SECONDS, "grace": self._limits.grace}
         found = {
             describe(workload): findings(workload, current.snapshot, since)
-            for workload, progress in current.pairs()
-            if not progress.ready
+            for workload, each in current.pairs()
+            if not each.ready
         }
         keys = {finding.key for each in found.values() for finding in each}
         self._first_seen = {key: self._first_seen.get(key, now) for key in keys}
