@@ -1,17 +1,16 @@
-"""Runs migrations: as the owner, on a direct connection, one runner at a time, giving way to traffic."""
+"""Runs migrations, giving way to traffic."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import psycopg
 from psycopg import sql
 
 from hustlex_api.errors import CommandError, Exit
+from hustlex_api.owner import Say, alone, connect
 from hustlex_api.schema import Applied, Migration, contradictions, pending, shipped, statements, version_of
 from hustlex_api.settings import Base
 
-ADVISORY_LOCK = 4_857_583_911
 LOCK_TIMEOUT = "3s"
 STATEMENT_TIMEOUT = "15min"
 ATTEMPTS = 5
@@ -28,12 +27,12 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 
 class Runner:
-    def __init__(self, settings: Base, say: Callable[[str], None], wait_seconds: float = 30) -> None:
+    def __init__(self, settings: Base, say: Say, wait_seconds: float = 30) -> None:
         self.settings = settings
         self.say = say
         self.wait_seconds = wait_seconds
         self.migrations = shipped()
-        self.connection = self._connect()
+        self.connection = connect(settings.database, say, wait_seconds)
 
     def close(self) -> None:
         self.connection.close()
@@ -51,15 +50,18 @@ class Runner:
         if not pending(self.migrations, self._checked()):
             self.say(f"nothing to do, the schema is at version {version_of(self.applied())}")
             return
-        with self._alone():
+        with alone(self.connection, self.settings.database, self.say, self.wait_seconds):
             self.connection.execute(_TABLE)
             for migration in pending(self.migrations, self._checked()):
                 self._run(migration, migration.up, self._record, migration.in_transaction)
 
     def down(self, steps: int) -> None:
-        with self._alone():
+        with alone(self.connection, self.settings.database, self.say, self.wait_seconds):
             known = {migration.version: migration for migration in self.migrations}
-            for row in sorted(self._checked(), key=lambda row: row.version, reverse=True)[:steps]:
+            newest = sorted(self._checked(), key=lambda row: row.version, reverse=True)[:steps]
+            if not newest:
+                self.say("nothing to take back, no migration is applied")
+            for row in newest:
                 migration = known.get(row.version)
                 if migration is None:
                     raise CommandError(
@@ -71,62 +73,11 @@ class Runner:
                     raise CommandError(Exit.HISTORY, f"migration {migration} cannot be taken back")
                 self._run(migration, migration.down, self._forget, migration.in_transaction)
 
-    def _connect(self) -> psycopg.Connection:
-        deadline = time.monotonic() + self.wait_seconds
-        while True:
-            try:
-                return psycopg.connect(**self.settings.database.connection("hustlex-migrate"), autocommit=True)
-            except psycopg.OperationalError as error:
-                reason = str(error).strip().splitlines()[-1]
-                if time.monotonic() > deadline:
-                    raise CommandError(Exit.UNREACHABLE, f"the database cannot be reached: {reason}") from error
-                self.say(f"waiting for the database: {reason}")
-                time.sleep(min(2, max(0.1, deadline - time.monotonic())))
-
     def _checked(self) -> list[Applied]:
         applied = self.applied()
         if found := contradictions(self.migrations, applied):
             raise CommandError(Exit.HISTORY, "; ".join(found))
         return applied
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the session lock. It is polled: a waiting statement would block CREATE INDEX CONCURRENTLY."""
-        self._must_be_direct()
-        self._must_own_schema()
-        # So that the lock of a runner that was killed ends with its connection, not with its statement.
-        self.connection.execute("SET client_connection_check_interval = '2s'")
-        deadline = time.monotonic() + self.wait_seconds
-        told = False
-        while not self._scalar("SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
-            if time.monotonic() > deadline:
-                raise CommandError(
-                    Exit.LOCKED, f"another migration is still running after {self.wait_seconds:g} s: try again later"
-                )
-            if not told:
-                self.say("waiting for another migration to finish")
-                told = True
-            time.sleep(0.2)
-        try:
-            yield
-        finally:
-            if not self.connection.closed:
-                self._scalar("SELECT pg_advisory_unlock(%s)", ADVISORY_LOCK)
-
-    def _must_be_direct(self) -> None:
-        # A pooler hands out its own key for cancel requests, so that the numbers differ.
-        if self._scalar("SELECT pg_backend_pid()") != self.connection.info.backend_pid:
-            raise CommandError(
-                Exit.FORBIDDEN,
-                f"{self.settings.database.host} is a connection pooler: migrations need DB_HOST of PostgreSQL itself",
-            )
-
-    def _must_own_schema(self) -> None:
-        if not self._scalar("SELECT has_schema_privilege(current_schema(), 'CREATE')"):
-            raise CommandError(
-                Exit.FORBIDDEN,
-                f"{self.settings.database.user} may not change the schema: run migrations as its owner (DB_USER)",
-            )
 
     def _run(
         self,
@@ -184,7 +135,3 @@ class Runner:
 
     def _forget(self, migration: Migration) -> None:
         self.connection.execute("DELETE FROM schema_migrations WHERE version = %s", [migration.version])
-
-    def _scalar(self, query: str, *values: object) -> object:
-        row = self.connection.execute(query.encode(), values).fetchone()
-        return row[0] if row else None

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import nan
 from typing import Any
 
-from hustlex_api.errors import ConfigurationError
+from hustlex_api.environment import Reader
 from hustlex_api.faults import Faults
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
@@ -77,74 +76,35 @@ class Settings(Base):
     job_requeue_seconds: float
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.problems: list[str] = []
-
-    def text(self, name: str, default: str | None = None, choices: tuple[str, ...] = ()) -> str:
-        value = self.environ.get(name, "").strip() or default
-        if value is None:
-            self.problems.append(f"{name} is missing or empty")
-            return ""
-        if choices and value not in choices:
-            self.problems.append(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-        return value
-
-    def number(self, name: str, default: float | None = None, low: float = 0, high: float = 86400) -> float:
-        return self._number(name, default, low, high, "a number")
-
-    def whole(self, name: str, default: int | None = None, low: int = 0, high: int = 86400) -> int:
-        return int(self._number(name, default, low, high, "a whole number"))
-
-    def port(self, name: str, default: int | None = None) -> int:
-        return self.whole(name, default, 1, 65535)
-
-    def _number(self, name: str, default: float | None, low: float, high: float, what: str) -> float:
-        text = self.text(name, None if default is None else str(default))
-        try:
-            value = float(text)
-        except ValueError:
-            value = nan
-        if low <= value <= high and (what == "a number" or value.is_integer()):
-            return value
-        if text:
-            self.problems.append(f"{name} must be {what} from {low:g} to {high:g}, not {text!r}")
-        return low
-
-    def base(self) -> Base:
-        env = self.text("ENV", choices=ENVIRONMENTS)
-        prepared = self.whole("DB_PREPARE_THRESHOLD", 0, 0, 1000)
-        return Base(
-            env=env,
-            log_level=self.text("LOG_LEVEL", "info", LOG_LEVELS),
-            database=Database(
-                host=self.text("DB_HOST"),
-                port=self.port("DB_PORT", 5432),
-                name=self.text("DB_NAME", "hustlex"),
-                user=self.text("DB_USER", "hustlex"),
-                password=self.text("DB_PASSWORD"),
-                prepare_threshold=prepared or None,
-            ),
-            faults=Faults.from_environ(self.environ, env, self.problems),
-        )
-
-    def done(self) -> None:
-        if self.problems:
-            raise ConfigurationError(self.problems)
+def _base(reader: Reader) -> Base:
+    env = reader.text("ENV", choices=ENVIRONMENTS)
+    prepared = reader.whole("DB_PREPARE_THRESHOLD", 0, 0, 1000)
+    return Base(
+        env=env,
+        log_level=reader.text("LOG_LEVEL", "info", LOG_LEVELS),
+        database=Database(
+            host=reader.text("DB_HOST"),
+            port=reader.port("DB_PORT", 5432),
+            name=reader.text("DB_NAME", "hustlex"),
+            user=reader.text("DB_USER", "hustlex"),
+            password=reader.text("DB_PASSWORD"),
+            prepare_threshold=prepared or None,
+        ),
+        faults=Faults.from_environ(reader.environ, env, reader.problems),
+    )
 
 
 def read_base(environ: Mapping[str, str]) -> Base:
-    reader = _Reader(environ)
-    base = reader.base()
+    reader = Reader(environ)
+    base = _base(reader)
     reader.done()
     return base
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    reader = _Reader(environ)
+    reader = Reader(environ)
     settings = Settings(
-        **vars(reader.base()),
+        **vars(_base(reader)),
         port=reader.port("PORT", 8080),
         worker_port=reader.port("WORKER_PORT", 8081),
         redis=Redis(

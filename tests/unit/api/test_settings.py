@@ -61,6 +61,10 @@ def test_a_port_out_of_range(port: str) -> None:
     assert problem(DB_PORT=port) == f"configuration: DB_PORT must be a whole number from 1 to 65535, not {port!r}"
 
 
+def test_blanks_belong_to_a_password() -> None:
+    assert read_settings({**COMPLETE, "DB_PASSWORD": " a b "}).database.password == " a b "
+
+
 def test_secrets_are_not_shown() -> None:
     assert "secret" not in repr(read_settings(COMPLETE))
 
