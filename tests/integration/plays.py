@@ -98,6 +98,7 @@ class Relay:
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._connections: list[socket.socket] = []
+        self.used = threading.Event()
         self.port = 0
         self.restore()
         self.port = self._listener.getsockname()[1]
@@ -124,6 +125,7 @@ class Relay:
                 far = socket.create_connection(self._target)
             except OSError:
                 return
+            self.used.set()
             self._connections += [near, far]
             for source, target in ((near, far), (far, near)):
                 threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()

@@ -443,7 +443,7 @@ def broken(place: Player) -> dict[str, dict[str, Any]]:
     for name, (manifests, _words) in BROKEN.items():
         where = {"namespace": OTHER_NAMESPACES[name]} if name in OTHER_NAMESPACES else {}
         limits = {"sets": [name], "unschedulable_grace": 2, "timeout": 30}
-        tasks += [{"apply": {"name": name, "manifests": manifests, **where}}]
+        tasks += [{"apply": {"name": name, "manifests": manifests, "check_capacity": False, **where}}]
         tasks += [{"rollout": {**limits, **where}}]
     played = place(*tasks)
     return dict(zip(BROKEN, played.results[1::2], strict=True))
@@ -477,8 +477,8 @@ class TestRollout:
         assert second["seconds"] < 1
 
     def test_a_broken_update_fails_while_old_pods_serve(self, place: Player) -> None:
-        good = deployment("update")
-        bad = deployment("update", pod(["sh", "-c", "exit 1"]))
+        good = deployment("update", minReadySeconds=2)
+        bad = deployment("update", pod(["sh", "-c", "exit 1"]), minReadySeconds=2)
         wait = {"rollout": {"sets": ["update"], "timeout": 60}}
         played = place({"apply": {"name": "update", "manifests": [good]}}, wait)
         assert not played.last.get("failed")
@@ -512,19 +512,21 @@ class TestRollout:
             "server": f"https://127.0.0.1:{relay.port}",
             "tls-server-name": server.hostname,
         }
-        slow = deployment("slow", pod(readinessProbe={"exec": {"command": ["true"]}, "initialDelaySeconds": 12}))
+        slow = deployment("slow", pod(readinessProbe={"exec": {"command": ["true"]}, "initialDelaySeconds": 20}))
 
         def restart() -> None:
-            time.sleep(6)
+            assert relay.used.wait(60)
+            time.sleep(2)
             relay.cut()
             time.sleep(4)
             relay.restore()
 
-        threading.Thread(target=restart, daemon=True).start()
         place({"apply": {"name": "slow", "manifests": [slow]}})
+        threading.Thread(target=restart, daemon=True).start()
         played = place({"rollout": {"sets": ["slow"], "timeout": 60}}, kubeconfig=config)
         assert not played.last.get("failed"), played.last
         assert played.last["workloads"][0]["ready"] is True
+        assert played.last["seconds"] > 6
 
 
 class TestStatus:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import events
-from .pod import doing, is_ready, started_after, trouble
+from .pod import doing, has_ended, is_ready, started_after, trouble
 from .workload import Progress, current_pods, current_replica_set, outdated_pods, progress, wanted_pods
 
 Object = Mapping[str, Any]
@@ -64,8 +64,9 @@ def picture(workload: Object, snapshot: Snapshot, now: datetime) -> Progress:
     if found.ready and is_probed(workload):
         return found
     if found.ready:
-        young = [pod for pod in snapshot.pods_of(workload) if started_after(pod, now - SETTLING, now)]
-        return Progress(False, f"{found.message}, but started just now") if young else found
+        pods = [pod for pod in snapshot.pods_of(workload) if not has_ended(pod)]
+        settled = all(is_ready(pod) and not started_after(pod, now - SETTLING, now) for pod in pods)
+        return found if settled else Progress(False, f"{found.message}, but only just")
     unready = [pod for pod in snapshot.pods_of(workload) if not is_ready(pod)]
     if not unready:
         return found

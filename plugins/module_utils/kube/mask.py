@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 MASK = "***"
 CHANGED = "*** (changed)"
@@ -23,12 +24,12 @@ class Masker:
 
     @classmethod
     def of_secrets(cls, secrets: Iterable[Mapping[str, Any]]) -> Masker:
-        """A masker of every value, also in base64 and line by line, of these Secret objects."""
+        """A masker of the values of these Secrets: as they are, in base64, in a URL, and line by line."""
         values: set[str] = set()
         for secret in secrets:
             for encoded in (secret.get("data") or {}).values():
                 text = _decoded(encoded)
-                values.update({encoded, text, text.strip(), *text.splitlines()})
+                values.update({encoded, text, text.strip(), quote(text, safe=""), *text.splitlines()})
         return cls(values)
 
     def text(self, text: str) -> str:

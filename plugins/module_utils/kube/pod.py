@@ -57,6 +57,11 @@ def is_ready(pod: Object) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
+def has_ended(pod: Object) -> bool:
+    """Whether a pod is over, as one that was evicted: another takes its place."""
+    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+
+
 def started_after(pod: Object, moment: datetime, now: datetime) -> bool:
     """Whether a container of the pod runs since later than that; a start in the future is a clock that is wrong."""
     for status in _statuses(pod):
