@@ -261,7 +261,7 @@ def call(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
-    with log.open("a", encoding="utf-8") as out:
+    with log.open("a", encoding="utf-8", buffering=1) as out:
         out.write(f"{time.strftime('%F %T')} {what}\n")
         process = PROGRAMS.start(
             lambda: subprocess.Popen(
