@@ -76,7 +76,7 @@ def command_line(arguments: dict[str, Any], check: bool) -> list[str]:
 
 def _run(command: list[str]) -> tuple[int, str, str]:
     """Run it, showing each line as it comes; return exit code, last line and error message."""
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER)}
     last = ""
     with (
         tempfile.TemporaryFile("w+") as errors,

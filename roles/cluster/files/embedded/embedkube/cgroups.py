@@ -17,7 +17,8 @@ from .config import Cluster
 from .run import Failure
 
 MOUNTINFO = Path("/proc/self/mountinfo")
-V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
+# The kubelet asks for each of these that the machine has.
+V2_CONTROLLERS = ("cpuset", "cpu", "hugetlb", "io", "memory", "pids")
 
 
 @dataclass(frozen=True)
