@@ -53,9 +53,9 @@ class Cluster:
         for secret in SECRETS:
             self.set_password(secret, f"{secret.lower()}-pass:word\\1")
         self.record("postgres-0")
-        self.members(1)
         for name in ("postgres-0", "postgres-replica-0"):
             self.add(name)
+        self.members(*self.pods)
 
     def add(self, name: str) -> "Pod":
         self.pods[name] = Pod(name, self)
@@ -70,13 +70,9 @@ class Cluster:
     def record(self, primary: str) -> None:
         (self.folder / "cluster" / "primary").write_text(primary)
 
-    def members(self, replicas: int) -> None:
-        (self.folder / "cluster" / "replicas").write_text(str(replicas))
-
-    @property
-    def peers(self) -> str:
-        hosts = ",".join("127.0.0.1" for _ in self.pods)
-        return f"host={hosts} port={','.join(str(pod.port) for pod in self.pods.values())}"
+    def members(self, *names: str) -> None:
+        lines = [f"{name} 127.0.0.1 {self.pods[name].port}\n" for name in names]
+        (self.folder / "cluster" / "members").write_text("".join(lines))
 
     def close(self) -> None:
         for pod in self.pods.values():
@@ -99,12 +95,12 @@ class Pod:
         self.process: subprocess.Popen[bytes] | None = None
 
     def configure(self, **settings: Any) -> None:
-        local = {"unix_socket_directories": str(self.run_dir), "listen_addresses": "127.0.0.1", "port": self.port}
+        local = {"listen_addresses": "127.0.0.1", "port": self.port}
         data = configuration({**SMALL, **local, **settings})
         if self.cluster.user != "postgres":
             data["pg_hba.conf"] = data["pg_hba.conf"].replace("peer", "trust")
         for file, text in data.items():
-            (self.config / file).write_text(text)
+            (self.config / file).write_text(text.replace("/var/run/postgresql", str(self.run_dir)))
 
     @property
     def environ(self) -> dict[str, str]:
@@ -118,7 +114,6 @@ class Pod:
             "PGHOST": str(self.run_dir),
             "PGUSER": "postgres",
             "PGDATABASE": "hustlex",
-            "POSTGRES_PEERS": self.cluster.peers,
             "RUN_DIR": str(self.run_dir),
             "CLUSTER_DIR": str(self.cluster.folder / "cluster"),
             "CONFIG_DIR": str(self.config),

@@ -334,7 +334,7 @@ def test_the_slot_of_a_removed_replica_is_dropped(pods: Cluster, primary: Pod, r
     replica.stop()
     wait_for(lambda: primary.sql("SELECT NOT active FROM pg_replication_slots") == "t")
     assert primary.script("keeper.sh", "once").stderr == ""
-    pods.members(0)
+    pods.members("postgres-0")
     assert "replication slot postgres_replica_0 dropped" in primary.script("keeper.sh", "once").stderr
     assert primary.sql("SELECT count(*) FROM pg_replication_slots") == "0"
 

@@ -18,8 +18,12 @@ credentials_checksum() {
   cat "$CREDENTIALS_DIR"/*_PASSWORD | cksum
 }
 
-# The only proof that does not need the password's verifier: log in with it, as its owner would.
+# The proof that needs no verifier: log in with it, as its owner would.
 password_works() {
+  [ -n "$(local_psql postgres -v role="$1" <<'SQL'
+SELECT rolpassword FROM pg_authid WHERE rolname = :'role'
+SQL
+  )" ] || return 1
   case $1 in
     replicator) database=postgres ;;
     *) database=hustlex ;;
@@ -56,11 +60,11 @@ in_recovery() {
 
 # On a primary the slots of its present standbys stay; on a standby none of ours serves anybody.
 drop_stale_slots() {
-  local_psql postgres -v pod="$POD_NAME" -v replicas="$(cat "$CLUSTER_DIR/replicas")" <<'SQL' | while read -r name; do
+  members=$(sed 's/ .*//' "$CLUSTER_DIR/members" | tr -s -- '-\n' '_ ')
+  local_psql postgres -v pod="$slot" -v members="$members" <<'SQL' | while read -r name; do
 SELECT pg_drop_replication_slot(slot_name), slot_name FROM pg_replication_slots
 WHERE slot_type = 'physical' AND NOT active AND slot_name ~ '^postgres(_replica)?_[0-9]+$'
-  AND (pg_is_in_recovery() OR slot_name = translate(:'pod', '-', '_')
-       OR slot_name NOT IN (SELECT 'postgres_0' UNION SELECT 'postgres_replica_' || n FROM generate_series(0, :replicas - 1) n));
+  AND (pg_is_in_recovery() OR slot_name = :'pod' OR slot_name <> ALL (string_to_array(:'members', ' ')));
 SQL
     log "replication slot ${name#|} dropped: nobody needs it"
   done
@@ -108,6 +112,7 @@ keep() {
   fi
   drop_stale_slots
   if [ "$recovery" = t ]; then
+    write_standby_settings && local_psql postgres -c 'SELECT pg_reload_conf()' > /dev/null
     watch_standby
   fi
 }

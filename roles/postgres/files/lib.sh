@@ -1,5 +1,5 @@
 # Shared by start.sh, keeper.sh, ready.sh and live.sh. POSIX sh: the stock images bring dash or busybox.
-# Environment: POD_NAME, PGDATA, PGPORT, POSTGRES_PEERS (libpq host and port of all pods), CLUSTER_DIR, CREDENTIALS_DIR, CONFIG_DIR, RUN_DIR.
+# Environment: POD_NAME, PGDATA, PGPORT, CLUSTER_DIR (primary, members), CREDENTIALS_DIR, CONFIG_DIR, RUN_DIR.
 
 export LC_ALL=C
 umask 077
@@ -12,7 +12,18 @@ slot=$(printf %s "$POD_NAME" | tr - _)
 passfile="$RUN_DIR/pgpass"
 synced="$RUN_DIR/roles.synced"
 stuck="$RUN_DIR/stuck"
-upstream="$POSTGRES_PEERS user=replicator passfile=$passfile application_name=$POD_NAME connect_timeout=3 target_session_attrs=primary"
+standby_settings="$RUN_DIR/standby.conf"
+
+# The other pods. libpq goes on to the next host, though never to the next address of one host, when a server is no primary.
+hosts=''
+ports=''
+while read -r name host port; do
+  if [ "$name" != "$POD_NAME" ]; then
+    hosts="$hosts${hosts:+,}$host"
+    ports="$ports${ports:+,}$port"
+  fi
+done < "$CLUSTER_DIR/members"
+upstream="host=$hosts port=$ports user=replicator passfile=$passfile application_name=$POD_NAME connect_timeout=3 target_session_attrs=primary"
 
 # Debian keeps the server's programs outside of PATH.
 for directory in /usr/lib/postgresql/*/bin; do
@@ -73,4 +84,13 @@ ensure_slot() {
     physical\|*) upstream_command "DROP_REPLICATION_SLOT $slot" || return 1 ;;
   esac
   upstream_command "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL" > /dev/null
+}
+
+# Read by the server itself, so that it follows a changed list of pods after a reload.
+write_standby_settings() {
+  printf "primary_conninfo = '%s'\nprimary_slot_name = '%s'\n" "$upstream" "$slot" > "$standby_settings.new"
+  if cmp -s "$standby_settings.new" "$standby_settings"; then
+    return 1
+  fi
+  mv "$standby_settings.new" "$standby_settings"
 }

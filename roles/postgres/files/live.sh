@@ -4,5 +4,8 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 code=0
-pg_isready -q -h "$RUN_DIR" -t 5 || code=$?
-[ "$code" -ne 2 ]
+pg_isready -q -h "$RUN_DIR" -U postgres -d postgres -t 5 || code=$?
+if [ "$code" -eq 2 ]; then
+  echo "no server answers"
+  exit 1
+fi

@@ -29,7 +29,9 @@ commit_partial() {
 # What answers on the pods' addresses, as $state: primary (its name in $found), standby, none (every address refuses: no server
 # runs) or unknown.
 look_for_peers() {
-  if found=$(psql -XAtq -d "$upstream dbname=postgres replication=true" -c 'SHOW cluster_name' 2>&1); then
+  if [ -z "$hosts" ]; then
+    state=none
+  elif found=$(psql -XAtq -d "$upstream dbname=postgres replication=true" -c 'SHOW cluster_name' 2>&1); then
     state=primary
   elif printf %s "$found" | grep -q -e 'FATAL:' -e 'in hot standby mode'; then
     state=standby
@@ -88,6 +90,7 @@ major() {
 }
 
 wait_for_upstream() {
+  [ -n "$hosts" ] || refuse "postgres-topology names $(recorded_primary) as the primary, but $POD_NAME is the only pod: set postgres_replicas."
   waited=0
   until identity=$(upstream_command 'IDENTIFY_SYSTEM' 2>&1) && found=$(upstream_command 'SHOW cluster_name' 2>&1) &&
     [ "$found" = "$(recorded_primary)" ]; do
@@ -191,16 +194,16 @@ start_standby() {
   elif [ ! -e "$PGDATA/standby.signal" ]; then
     demote
   fi
+  write_standby_settings || true
   # Split on purpose: each line is an option and its value, without blanks of their own.
   # shellcheck disable=SC2046
-  become_server "standby of $(recorded_primary)" $(standby_floors) \
-    -c primary_conninfo="$upstream" -c primary_slot_name="$slot"
+  become_server "standby of $(recorded_primary)" $(standby_floors)
 }
 
 [ -r "$CLUSTER_DIR/primary" ] || refuse "ConfigMap postgres-topology has no key primary: deploy role postgres again."
 lock_volume
 write_passfile
-rm -f "$synced"
+rm -f "$synced" "$standby_settings"
 chmod 0700 "$PGDATA" 2> /dev/null || true
 if [ -d "$PGDATA" ] && [ "$(cat "$PGDATA/PG_VERSION")" != "$(major)" ]; then
   refuse "the data was written by PostgreSQL $(cat "$PGDATA/PG_VERSION"), but the image holds PostgreSQL $(major):" \
