@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .client import Client
+from .client import FIELD_MANAGER, Client
 from .compare import diff, same_content
 from .errors import ApiError, KubeError
 from .kinds import WELL_KNOWN
 from .live import LiveSet, may_be_pruned
 from .manifests import Manifest, describe
+from .ownership import is_applied
 from .recorded import with_checksum, with_kept_data
 from .refusal import explain
 
@@ -64,6 +65,8 @@ def apply_one(client: Client, manifest: Manifest, live: LiveSet, dry_run: bool) 
     try:
         if before is not None and _has_failed(before):
             return _recreate(client, manifest, before, live, dry_run)
+        if before is not None and is_applied(before, manifest, FIELD_MANAGER):
+            return _change("unchanged", manifest, before, before)
         if before is None and dry_run and not live.namespace_exists(manifest):
             return _change("created", manifest, None, manifest)
         after = client.apply(live.kind(manifest), manifest, dry_run)
