@@ -133,6 +133,7 @@ demote() {
   log "was a primary, but postgres-topology names $(recorded_primary): becoming its standby"
   wait_for_upstream
   refuse_foreign_upstream
+  ensure_slot
   # pg_rewind reads the new timeline from the control file, which only the first checkpoint after a promotion writes.
   upstream_sql 'CHECKPOINT'
   touch "$rewinding"
@@ -203,7 +204,8 @@ start_standby() {
 [ -r "$CLUSTER_DIR/primary" ] || refuse "ConfigMap postgres-topology has no key primary: deploy role postgres again."
 lock_volume
 write_passfile
-rm -f "$synced" "$standby_settings"
+rm -f "$synced"
+: > "$standby_settings"
 chmod 0700 "$PGDATA" 2> /dev/null || true
 if [ -d "$PGDATA" ] && [ "$(cat "$PGDATA/PG_VERSION")" != "$(major)" ]; then
   refuse "the data was written by PostgreSQL $(cat "$PGDATA/PG_VERSION"), but the image holds PostgreSQL $(major):" \
