@@ -72,13 +72,7 @@ class Pooler:
         server = folder / "bin" / "pgbouncer"
         server.write_text(PGBOUNCER)
         server.chmod(0o755)
-        text = script(
-            "pgbouncer",
-            "scripts.yaml.j2",
-            pgbouncer_reload_seconds=0.1,
-            pgbouncer_max_client_conn=10,
-            pgbouncer_max_db_connections=10,
-        )
+        text = script("pgbouncer", "scripts.yaml.j2", pgbouncer_reload_seconds=0.1)
         for place, path in {"/etc/pgbouncer-secrets": self.secrets, "/etc/pgbouncer": self.ini.parent}.items():
             text = text.replace(f"={place}\n", f"={path}\n")
         self._script = folder / "start.sh"
