@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         if status != 0:
             return result | {"failed": True, "msg": error or f"The embedded cluster's command ended with {status}."}
         state = Path(arguments["state_dir"], arguments["name"])
-        outcome, _, message = last.partition(": ")
+        outcome, _colon, message = last.partition(": ")
         return result | {
             "changed": outcome == "changed",
             "msg": message,
@@ -84,8 +84,7 @@ def _run(command: list[str]) -> tuple[int, str, str]:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
         ) as process,
     ):
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             if last:
                 display.display(f"  {last}")
             last = line.rstrip()

@@ -22,7 +22,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        _validation, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
         path = Path(self._loader.path_dwim(arguments["path"]))
         try:
             return result | self._ensure(path, arguments["keys"], arguments["generate"])

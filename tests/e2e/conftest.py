@@ -51,6 +51,7 @@ def playbook() -> Playbook:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            check=False,
         )
         return Run(done.returncode, done.stdout)
 
@@ -61,7 +62,7 @@ def playbook() -> Playbook:
 def kubectl() -> Callable[..., str]:
     def run(*arguments: str, namespace: str = NAMESPACE) -> str:
         command = ["kubectl", "--namespace", namespace, *arguments]
-        done = subprocess.run(command, timeout=120, text=True, capture_output=True)
+        done = subprocess.run(command, timeout=120, text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 

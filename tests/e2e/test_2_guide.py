@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("environment")
         ["deployment/hustlex-api", "--", "nc", "-zv", "redis", "6379"],
         ["postgres-0", "--", "df", "-h"],
     ],
-    ids=lambda command: " ".join(command),
+    ids=" ".join,
 )
 def test_command_in_a_pod(kubectl, command):
     kubectl("exec", *command)

@@ -113,7 +113,9 @@ class Application:
 
     def run(self, *arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "hustlex_api", *arguments]
-        return subprocess.run(command, env=environ or self.environ(), capture_output=True, text=True, timeout=90)
+        return subprocess.run(
+            command, env=environ or self.environ(), capture_output=True, text=True, timeout=90, check=False
+        )
 
     def migrate(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         return self.run("migrate", *arguments, environ=self.as_owner(**changes))

@@ -30,7 +30,7 @@ def configuration(settings: dict[str, Any]) -> dict[str, str]:
     variables.update(postgres_settings=settings, postgres_max_connections=40)
     templar = Templar(loader=loader, variables=variables)
     template = ROLE / "templates" / "config.yaml.j2"
-    ((_, text),) = render(templar, [template], [str(ROLE)], variables)
+    ((_path, text),) = render(templar, [template], [str(ROLE)], variables)
     data: dict[str, str] = yaml.safe_load(text)["data"]
     return data
 

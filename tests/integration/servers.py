@@ -94,7 +94,7 @@ def _postgres_user() -> str | None:
 class Postgres(Process):
     def __init__(self, folder: Path) -> None:
         initdb, environ = program("initdb", "postgresql")
-        postgres, _ = program("postgres", "postgresql")
+        postgres, _version = program("postgres", "postgresql")
         user, data, port = _postgres_user(), folder / "data", free_port()
         data.mkdir(mode=0o700)
         if user:

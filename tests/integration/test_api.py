@@ -219,7 +219,7 @@ def exercise(port: int) -> None:
         return answer.body
 
     assert request(port, "POST", "/api/v1/registrations", {"phone": "0800", "name": "x"}).status == 409
-    for _ in range(10):
+    for _round in range(10):
         call("POST", "/api/v1/transactions", {"kind": "credit", "amount_ngn": 100}, 202)
     call("POST", "/api/v1/transactions", {"kind": "credit", "amount_ngn": 0.001}, 422)
     call("POST", "/api/v1/transactions", [], 400)
@@ -246,7 +246,9 @@ def test_an_idempotency_key_makes_a_repeated_request_harmless(application: Appli
         token = register(api.port)
         body, key = {"kind": "debit", "amount_ngn": "10.50"}, {"idempotency-key": "k1"}
         with ThreadPoolExecutor() as pool:
-            calls = [pool.submit(request, api.port, "POST", "/api/v1/transactions", body, token, key) for _ in range(5)]
+            calls = [
+                pool.submit(request, api.port, "POST", "/api/v1/transactions", body, token, key) for _round in range(5)
+            ]
         answers = [call.result() for call in calls]
         assert sorted(answer.status for answer in answers) == [200] * 4 + [202]
         assert len({answer.body["id"] for answer in answers}) == 1
@@ -259,7 +261,7 @@ def test_jobs_are_done_once_when_workers_are_killed(application: Application) ->
         for amount in range(1, 201):
             body = {"kind": "credit", "amount_ngn": amount}
             assert request(api.port, "POST", "/api/v1/transactions", body, token).status == 202
-        for _ in range(3):
+        for _round in range(3):
             with application.started("worker", **slow) as worker:
                 time.sleep(0.4)
                 worker.end(signal.SIGKILL)
@@ -271,7 +273,7 @@ def test_jobs_are_done_once_when_workers_are_killed(application: Application) ->
 def test_jobs_survive_the_loss_of_redis(application: Application, redis: Redis) -> None:
     with application.started() as api:
         token = register(api.port)
-        for _ in range(5):
+        for _round in range(5):
             api.request("POST", "/api/v1/transactions", {"kind": "credit", "amount_ngn": 1}, token)
         redis.stop()
         accepted = api.request("POST", "/api/v1/transactions", {"kind": "credit", "amount_ngn": 1}, token)

@@ -193,7 +193,7 @@ def test_a_killed_primary_recovers_with_every_acknowledged_row(primary: Pod) -> 
 def test_an_interrupted_initdb_is_done_again(pods: Cluster) -> None:
     primary = pods.pods["postgres-0"]
     primary.launch()
-    wait_for(lambda: (primary.volume / "pgdata.partial" / "base").exists())
+    wait_for((primary.volume / "pgdata.partial" / "base").exists)
     primary.kill()
     assert not primary.data.exists()
     assert rows_of_new(primary.start()) == 1
@@ -209,7 +209,7 @@ def test_an_interrupted_copy_is_done_again(pods: Cluster, primary: Pod) -> None:
     primary.sql("CREATE TABLE t AS SELECT n, repeat('x', 1000) FROM generate_series(1, 100000) n")
     replica = pods.pods["postgres-replica-0"]
     replica.launch()
-    wait_for(lambda: (replica.volume / "pgdata.partial" / "base").exists())
+    wait_for((replica.volume / "pgdata.partial" / "base").exists)
     replica.kill()
     assert not replica.data.exists()
     replica.start()
@@ -308,7 +308,7 @@ def test_a_replica_that_fell_too_far_behind_is_copied_anew(primary: Pod, replica
     replica.wait_ready()
     replica.stop()
     write(primary)
-    for _ in range(8):
+    for _round in range(8):
         primary.sql("INSERT INTO t VALUES (1); SELECT pg_switch_wal()")
         primary.sql("CHECKPOINT")
     assert primary.sql("SELECT wal_status FROM pg_replication_slots") in ("lost", "unreserved")

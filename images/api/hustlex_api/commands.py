@@ -50,7 +50,7 @@ async def work(settings: Settings) -> None:
 async def _first(serving: asyncio.Task[None], stop: asyncio.Event, *others: asyncio.Task[None]) -> None:
     """Until told to stop; a task that ends by itself before that has failed, and its error ends the command."""
     waiting = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([serving, waiting, *others], return_when=asyncio.FIRST_COMPLETED)
+    done, _pending = await asyncio.wait([serving, waiting, *others], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     for task in done - {waiting}:
         task.result()

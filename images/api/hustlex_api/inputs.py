@@ -60,7 +60,7 @@ class Body:
 
 
 async def current_user(request: Request, connection: Connection) -> int:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _space, token = request.headers.get("authorization", "").partition(" ")
     secret = services_of(request).settings.jwt_secret
     user = tokens.user_of(token, secret) if scheme.lower() == "bearer" else None
     if user is None:

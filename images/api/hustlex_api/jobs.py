@@ -70,7 +70,7 @@ class Queue:
     async def take(self) -> Entry | None:
         """The next entry, one of a dead worker first; None after a second without any."""
         if time.monotonic() >= self._next_claim:
-            _, entries, *_ = await self.redis.xautoclaim(
+            _next, entries, *_deleted = await self.redis.xautoclaim(
                 STREAM, GROUP, self.consumer, min_idle_time=int(self.claim_seconds * 1000), count=1
             )
             if entries:

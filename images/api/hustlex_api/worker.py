@@ -37,7 +37,7 @@ class Worker:
         await self._try(self.queue.prepare())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._requeue())
-            for _ in range(self.services.settings.worker_concurrency):
+            for _task in range(self.services.settings.worker_concurrency):
                 group.create_task(self._work())
         await self._try(self.queue.leave())
 

@@ -62,7 +62,7 @@ def _kinds() -> dict[tuple[str, str], Kind]:
     for is_namespaced, groups in ((True, namespaced), (False, cluster_wide)):
         for api_version, names in groups.items():
             for entry in names.split():
-                name, _, plural = entry.partition(":")
+                name, _colon, plural = entry.partition(":")
                 table[api_version, name] = Kind(api_version, name, plural or f"{name.lower()}s", is_namespaced)
     return table
 

@@ -44,7 +44,7 @@ def table(rows: Iterable[Component]) -> list[str]:
 
 def version_of(image: str) -> str:
     """`v1.2.3` of `registry:5000/api:v1.2.3`; of a digest its first 12 digits."""
-    image, _, digest = image.partition("@")
+    image, _at, digest = image.partition("@")
     tag = image.rpartition("/")[2].partition(":")[2]
     return tag or (f"sha256:{digest.removeprefix('sha256:')[:12]}" if digest else "latest")
 

@@ -47,8 +47,8 @@ def with_checksum(desired: Manifest, lookup: Lookup) -> Manifest:
 
 
 def _read(desired: Manifest, reference: str, lookup: Lookup) -> Any:
-    kind, _, rest = reference.partition("/")
-    name, _, key = rest.partition("/")
+    kind, _slash, rest = reference.partition("/")
+    name, _slash, key = rest.partition("/")
     if kind.lower() not in _READ_KINDS or not name:
         raise ManifestError(
             f'{describe(desired)} has "{reference}" in {RESTART_ON}: write configmap/<name>, secret/<name>,'

@@ -64,7 +64,7 @@ def test_keep_drops_other_images_and_unused_blobs(layout: Layout) -> None:
 def test_link_takes_images_over_without_copying(layout: Layout, tmp_path: Path) -> None:
     other = Layout(tmp_path / "other")
     other.create()
-    for _ in range(2):
+    for _round in range(2):
         other.link(layout, {"localhost/x/one:1", "localhost/x/absent:1"})
     assert set(other.manifests()) == {"localhost/x/one:1"}
     assert all(blob.stat().st_nlink == 2 for blob in other.blobs.iterdir())

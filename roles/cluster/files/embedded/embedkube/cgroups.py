@@ -37,7 +37,7 @@ def hierarchies(mountinfo: str | None = None) -> Hierarchies:
     v1: list[Path] = []
     v2: list[Path] = []
     for line in text.splitlines():
-        mount, _, source = line.partition(" - ")
+        mount, _dash, source = line.partition(" - ")
         kind, folder = source.split()[0], Path(mount.split()[4])
         if kind == "cgroup" and folder.is_relative_to("/sys/fs/cgroup"):
             v1.append(folder)
@@ -132,7 +132,7 @@ def remove(cluster: Cluster, found: Hierarchies) -> None:
 
 def _folders(cluster: Cluster, found: Hierarchies) -> Iterator[Path]:
     for root in (*found.roots, *found.unused):
-        for folder, _, _ in os.walk(root / cluster.cgroup, topdown=False):
+        for folder, _folders, _files in os.walk(root / cluster.cgroup, topdown=False):
             yield Path(folder)
 
 

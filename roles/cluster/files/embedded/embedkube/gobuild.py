@@ -43,7 +43,7 @@ PLENTY_OF_MEMORY = 8 * 1024**3
 
 def version_flags() -> str:
     """Linker flags that make the programs report their version."""
-    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+    major, minor, _patch = KUBERNETES_VERSION.removeprefix("v").split(".")
     values = {"gitVersion": KUBERNETES_VERSION, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     return " ".join(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())

@@ -208,7 +208,7 @@ def pip_settings(listed: Sequence[str], certificates: str) -> str:
         match = re.fullmatch(r"(global|install|:env:)\.([a-z-]+)=('.*'|\".*\")", line.strip())
         if match and match[2] in PIP_OPTIONS and found.get(match[2], (-1, ""))[0] <= rank[match[1]]:
             found[match[2]] = (rank[match[1]], str(ast.literal_eval(match[3])))
-    options = {name: value for name, (_, value) in sorted(found.items())}
+    options = {name: value for name, (_priority, value) in sorted(found.items())}
     if certificates:
         options["cert"] = certificates
     return "[global]\n" + "".join(f"{name} = {_continued(value)}\n" for name, value in options.items())
@@ -228,8 +228,8 @@ def chosen_mirrors(targets: Sequence[str]) -> tuple[str, str]:
     """Pick the mirrors from lines of `codename origin uri`; the public ones where the machine has none."""
     main, security = PUBLIC_MIRROR, PUBLIC_SECURITY_MIRROR
     for line in targets:
-        codename, _, rest = line.partition(" ")
-        origin, _, uri = rest.partition(" ")
+        codename, _space, rest = line.partition(" ")
+        origin, _space, uri = rest.partition(" ")
         if origin != "Debian" or not uri.startswith(("http://", "https://")):
             continue
         if codename.endswith("-security"):

@@ -345,7 +345,7 @@ def free_bytes(path: Path) -> int:
 def tree_bytes(path: Path) -> int:
     """What a tree takes on the disk; nothing when it does not exist."""
     total = 0
-    for folder, _, names in os.walk(path):
+    for folder, _folders, names in os.walk(path):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 total += (Path(folder) / name).lstat().st_blocks * 512
