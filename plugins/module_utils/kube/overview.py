@@ -67,13 +67,13 @@ def _component(workload: Object, services: Sequence[Object], now: datetime) -> C
         set=metadata["labels"][SET_LABEL],
         version=version_of(pod["spec"]["containers"][0]["image"]),
         ready=f"{ready_pods(workload)}/{wanted_pods(workload)}",
-        address=_address(pod, services),
+        address=_address(pod, sorted(services, key=lambda service: service["metadata"]["name"] != metadata["name"])),
         age=age(metadata["creationTimestamp"], now),
     )
 
 
 def _address(pod: Object, services: Sequence[Object]) -> str:
-    """Name and port of the first Service that selects the pods; one that selects a single pod of them counts too."""
+    """Name and port of the first Service that selects the pods, or a single pod of them."""
     labels = (pod.get("metadata") or {}).get("labels") or {}
     for service in services:
         spec = service.get("spec") or {}
