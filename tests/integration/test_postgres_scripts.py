@@ -247,6 +247,7 @@ def test_the_recorded_fact_makes_a_replica_the_primary_and_the_old_one_its_stand
     assert primary.sql("SELECT pg_is_in_recovery()") == "t"
     write(replica, 5)
     wait_for(lambda: rows(primary) == 15)
+    primary.script("keeper.sh", "once")
     assert primary.sql("SELECT count(*) FROM pg_replication_slots") == "0"
 
 
@@ -377,10 +378,37 @@ def test_data_of_another_major_version_is_refused(primary: Pod) -> None:
     assert "REFUSED: the data was written by PostgreSQL 12" in primary.logged()
 
 
-def test_an_interrupted_demotion_is_refused(pods: Cluster, primary: Pod, replica: Pod) -> None:
+def test_an_interrupted_demotion_ends_in_a_copy(pods: Cluster, primary: Pod, replica: Pod) -> None:
+    write(primary, 10)
     primary.stop()
     pods.record("postgres-replica-0")
+    replica.stop()
+    replica.start()
     (primary.volume / "rewinding").touch()
-    primary.launch()
-    assert primary.exit_code() == 1
-    assert "REFUSED: turning postgres-0 into a standby did not come to its end" in primary.logged()
+    (primary.data / "base").rename(primary.data / "half")
+    primary.start()
+    assert rows(primary) == 10
+    assert not (primary.volume / "rewinding").exists()
+
+
+def test_an_old_primary_that_cannot_be_rewound_keeps_its_data(pods: Cluster, primary: Pod, replica: Pod) -> None:
+    primary.stop()
+    primary.configure(wal_keep_size=0)
+    primary.start()
+    replica.kill()
+    write(primary, 10)
+    for _ in range(3):
+        primary.sql("SELECT pg_switch_wal()")
+        primary.sql("CHECKPOINT")
+    primary.sql("SELECT pg_drop_replication_slot('postgres_replica_0')")
+    for _ in range(6):
+        primary.sql("INSERT INTO t VALUES (1); SELECT pg_switch_wal()")
+        primary.sql("CHECKPOINT")
+    primary.stop()
+    pods.record("postgres-replica-0")
+    replica.start()
+    for _ in range(2):
+        primary.launch()
+        assert primary.exit_code() == 1
+        assert "REFUSED: the data of postgres-0 cannot be rewound" in primary.logged()
+    assert (primary.data / "base").exists()

@@ -126,10 +126,9 @@ clone() {
   rm -f "$reclone" "$rewinding"
 }
 
+# pg_rewind throws away what the new primary never had. Once it writes there is no way back, and an interrupted one ends in a copy;
+# before that the old data is whole, and a person decides about it.
 demote() {
-  [ ! -e "$rewinding" ] ||
-    refuse "turning $POD_NAME into a standby did not come to its end and its data is unusable: delete PersistentVolumeClaim" \
-      "postgres-data-$POD_NAME and the pod, and it is copied anew from primary $(recorded_primary)."
   log "was a primary, but postgres-topology names $(recorded_primary): becoming its standby"
   wait_for_upstream
   refuse_foreign_upstream
@@ -138,9 +137,16 @@ demote() {
   upstream_sql 'CHECKPOINT'
   touch "$rewinding"
   pg_rewind --target-pgdata="$PGDATA" --source-server="$upstream dbname=postgres" \
-    --config-file="$CONFIG_DIR/postgresql.conf" --progress ||
-    refuse "the data of $POD_NAME cannot be rewound to primary $(recorded_primary) (see above): delete PersistentVolumeClaim" \
+    --config-file="$CONFIG_DIR/postgresql.conf" --progress > "$RUN_DIR/rewind.log" 2>&1 || {
+    cat "$RUN_DIR/rewind.log"
+    if grep -q 'need to copy' "$RUN_DIR/rewind.log"; then
+      refuse "pg_rewind failed half way: starting again with a copy of primary $(recorded_primary)."
+    fi
+    rm "$rewinding"
+    refuse "the data of $POD_NAME cannot be rewound to primary $(recorded_primary): delete PersistentVolumeClaim" \
       "postgres-data-$POD_NAME and the pod, and it is copied anew; what only this volume holds is lost then."
+  }
+  cat "$RUN_DIR/rewind.log"
   touch "$PGDATA/standby.signal"
   flush
   rm -f "$rewinding"
@@ -190,7 +196,7 @@ start_primary() {
 }
 
 start_standby() {
-  if [ ! -d "$PGDATA" ] || { [ -e "$reclone" ] && [ -e "$PGDATA/standby.signal" ]; }; then
+  if [ ! -d "$PGDATA" ] || [ -e "$rewinding" ] || { [ -e "$reclone" ] && [ -e "$PGDATA/standby.signal" ]; }; then
     clone
   elif [ ! -e "$PGDATA/standby.signal" ]; then
     demote
