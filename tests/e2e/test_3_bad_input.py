@@ -137,7 +137,7 @@ class TestOnARunningEnvironment:
 
     def test_pod_that_fits_no_node(self, playbook):
         resources = '{"app_worker_resources": {"requests": {"cpu": "64", "memory": "4Ti"}}}'
-        fails_with(playbook, "hustlex-worker", "4Ti", arguments=["--tags", "app", "-e", resources])
+        fails_with(playbook, "hustlex-worker", "4096Gi memory", arguments=["--tags", "app", "-e", resources])
 
     def test_the_old_version_still_serves_and_the_next_good_deploy_mends(self, playbook, kubectl):
         run = playbook("deploy", "--tags", "app")
