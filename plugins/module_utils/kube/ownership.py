@@ -42,7 +42,12 @@ def _same(live: Any, desired: Any, owned: Mapping[str, Any]) -> bool:
 
 def _same_map(live: Mapping[str, Any], desired: Mapping[str, Any], owned: Mapping[str, Any]) -> bool:
     fields = {name.removeprefix("f:"): part for name, part in owned.items() if name != "."}
-    wanted = {name: value for name, value in desired.items() if value is not None}
+    # An empty map or list that the server neither keeps nor counts as ours is the same as none.
+    wanted = {
+        name: value
+        for name, value in desired.items()
+        if value is not None and not (value in ({}, []) and name not in fields and name not in live)
+    }
     return fields.keys() == wanted.keys() and all(
         name in live and _same(live[name], value, fields[name]) for name, value in wanted.items()
     )

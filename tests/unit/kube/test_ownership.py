@@ -65,11 +65,12 @@ def test_what_was_applied_is_known() -> None:
     assert not is_applied(LIVE, DESIRED, "somebody else")
 
 
-def test_a_null_is_a_field_that_is_not_set() -> None:
-    assert is_applied(LIVE, changed(DESIRED, "spec/type", None) if "type" in DESIRED["spec"] else DESIRED, "us")
-    with_null = deepcopy(DESIRED)
-    with_null["spec"]["type"] = None
-    assert is_applied(LIVE, with_null, "us")
+@pytest.mark.parametrize("empty", [{}, []])
+def test_what_is_empty_is_not_set(empty: Any) -> None:
+    wanted = changed(DESIRED, "spec/sessionAffinityConfig", empty)
+    wanted["spec"]["type"] = None
+    assert is_applied(LIVE, wanted, "us")
+    assert not is_applied(changed(LIVE, "spec/sessionAffinityConfig", {"a": 1}), wanted, "us")
 
 
 @pytest.mark.parametrize(
