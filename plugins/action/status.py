@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
         if arguments["health_url"] and not self._task.check_mode:
             result["health"] = _health(arguments["health_url"])
             lines = [*lines, "", f"{arguments['health_url']}: {_health_words(result['health'])}"]
-        if arguments["next"]:
+        if rows and arguments["next"]:
             lines = [*lines, "", "Next:", *(f"  {command}" for command in arguments["next"])]
         if lines:
             display.display("\n".join(["", *lines, ""]))
