@@ -21,6 +21,7 @@ def node(status: str = "True", heartbeat: float = 3) -> dict[str, Any]:
 def pod(name: str, started: float = 3, **state: Any) -> dict[str, Any]:
     return {
         "metadata": {"name": f"{name}-abc", "creationTimestamp": text(1)},
+        "spec": {"nodeName": "n1"},
         "status": {
             "conditions": [{"type": "Ready", "status": "False" if state else "True"}],
             "containerStatuses": [{"state": state or {"running": {"startedAt": text(started)}}}],
@@ -39,7 +40,7 @@ def snapshot(**changes: Any) -> addons.Snapshot:
 
 
 def test_nothing_is_missing_when_all_was_seen_since_the_start() -> None:
-    assert addons.waits_for(snapshot(), CLUSTER, START) == []
+    assert addons.waits_for(snapshot(), CLUSTER, {"n1": START}) == []
 
 
 @pytest.mark.parametrize(
@@ -53,18 +54,23 @@ def test_nothing_is_missing_when_all_was_seen_since_the_start() -> None:
     ],
 )
 def test_names_what_is_missing(changes: dict[str, Any], missing: str) -> None:
-    assert missing in addons.waits_for(snapshot(**changes), CLUSTER, START)
+    assert missing in addons.waits_for(snapshot(**changes), CLUSTER, {"n1": START})
 
 
 def test_a_pod_of_before_the_restart_does_not_count() -> None:
     pods = [pod(name, started=-60) for name in addons.DEPLOYMENTS]
-    assert len(addons.waits_for(snapshot(pods=pods), CLUSTER, START)) == 3
+    assert len(addons.waits_for(snapshot(pods=pods), CLUSTER, {"n1": START})) == 3
+
+
+def test_a_node_that_ran_on_needs_no_new_word() -> None:
+    seen = snapshot(nodes={"n1": node(heartbeat=-60)}, pods=[pod(name, started=-60) for name in addons.DEPLOYMENTS])
+    assert addons.waits_for(seen, CLUSTER, {}) == []
 
 
 def test_gives_the_reason_of_a_waiting_container() -> None:
     waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
     pods = [pod("coredns", waiting=waiting), pod("metrics-server"), pod("local-path-provisioner")]
-    missing = addons.waits_for(snapshot(pods=pods), CLUSTER, START)
+    missing = addons.waits_for(snapshot(pods=pods), CLUSTER, {"n1": START})
     assert missing == ["coredns: ImagePullBackOff no such image"]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from embedkube import cgroups
-from embedkube.config import Cluster
+from embedkube.config import Cluster, Node
 from embedkube.run import Failure
 
 V1 = """\
@@ -43,6 +43,16 @@ def test_makes_and_removes_a_group_for_each_node(tmp_path: Path) -> None:
     assert cgroups.procs_files(cluster, "proxy", found)[1] == tmp_path / "memory/embedkube-demo/proxy/cgroup.procs"
     cgroups.remove(cluster, found)
     assert not (tmp_path / "memory/embedkube-demo").exists()
+
+
+def test_a_dead_node_loses_only_the_groups_of_its_pods(tmp_path: Path) -> None:
+    group = tmp_path / "embedkube-demo"
+    for name in ("n1/kubepods/besteffort/pod1/c1", "n1/node", "n2/kubepods/pod2"):
+        (group / name).mkdir(parents=True)
+    cgroups.remove_pods(Cluster("demo", nodes=2), Node(1), cgroups.Hierarchies(False, (tmp_path,)))
+    assert not (group / "n1/kubepods").exists()
+    assert (group / "n1/node").is_dir()
+    assert (group / "n2/kubepods/pod2").is_dir()
 
 
 def test_reads_which_processes_belong_to_a_cluster(tmp_path: Path) -> None:

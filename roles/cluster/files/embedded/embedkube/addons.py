@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from string import Template
 from typing import Any
 
@@ -24,6 +24,7 @@ from .kubeapi import KubeApi, UnreachableError
 from .run import Failure
 
 NAMESPACE_SECONDS = 30
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 MANIFESTS = PACKAGE / "manifests"
 DEPLOYMENTS = {
     "coredns": "kube-system",
@@ -98,23 +99,24 @@ def snapshot(api: KubeApi) -> Snapshot:
     return Snapshot(nodes, pods, metrics)
 
 
-def waits_for(seen: Snapshot, cluster: Cluster, since: datetime) -> list[str]:
+def waits_for(seen: Snapshot, cluster: Cluster, started: Mapping[str, datetime]) -> list[str]:
     """What is not ready yet, each in a few words.
 
-    After a restart the API still shows the Ready of the time before it: only what was said since then counts.
+    `started` has the nodes that were started in this run and when: the API still shows what was before, so only
+    what they and their pods said since then counts.
     """
     # Kubernetes tells times in whole seconds.
-    since = since.replace(microsecond=0)
+    since = {name: moment.replace(microsecond=0) for name, moment in started.items()}
     missing = []
     for node in cluster.all_nodes:
         condition = _condition(seen.nodes.get(node.name, {}), "Ready")
         if condition.get("status") != "True":
             missing.append(f"node {node.name}: {condition.get('message') or 'not registered'}")
-        elif _time(condition.get("lastHeartbeatTime")) < since:
+        elif _time(condition.get("lastHeartbeatTime")) < since.get(node.name, LONG_AGO):
             missing.append(f"node {node.name}: not heard of since the start")
     for name in DEPLOYMENTS:
         pods = [pod for pod in seen.pods if pod["metadata"]["name"].startswith(f"{name}-")]
-        if not any(_runs(pod, since) for pod in pods):
+        if not any(_runs(pod, since.get(pod["spec"].get("nodeName"), LONG_AGO)) for pod in pods):
             missing.append(f"{name}: {_why(pods)}")
     available = _condition(seen.metrics, "Available")
     if available.get("status") != "True":
@@ -123,14 +125,14 @@ def waits_for(seen: Snapshot, cluster: Cluster, since: datetime) -> list[str]:
 
 
 def wait_ready(
-    api: KubeApi, cluster: Cluster, since: datetime, seconds: float, tell: Callable[[str], None]
+    api: KubeApi, cluster: Cluster, started: Mapping[str, datetime], seconds: float, tell: Callable[[str], None]
 ) -> list[str]:
     """Wait until nothing is missing; return what still is when the time is over."""
     end = time.monotonic() + seconds
     told = time.monotonic()
     while True:
         try:
-            missing = waits_for(snapshot(api), cluster, since)
+            missing = waits_for(snapshot(api), cluster, started)
         except UnreachableError as error:
             missing = [f"API server: {error}"]
         if not missing or time.monotonic() > end:
@@ -148,7 +150,7 @@ def _condition(item: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _time(text: str | None) -> datetime:
     if not text:
-        return datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+        return LONG_AGO
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 

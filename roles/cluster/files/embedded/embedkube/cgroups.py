@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import Cluster
+from .config import Cluster, Node
 from .run import Failure
 
 MOUNTINFO = Path("/proc/self/mountinfo")
@@ -116,7 +116,17 @@ def kill(cluster: Cluster, found: Hierarchies, seconds: float = 10) -> int:
 
 
 def remove(cluster: Cluster, found: Hierarchies) -> None:
-    for folder in _folders(cluster, found):
+    _remove(_folders(cluster, found))
+
+
+def remove_pods(cluster: Cluster, node: Node, found: Hierarchies) -> None:
+    """Remove what the pods of a node that died left: a new kubelet would ask for each of them for seconds."""
+    for root in (*found.roots, *found.unused):
+        _remove(Path(folder) for folder, _, _ in os.walk(root / cluster.cgroup / node.name / "kubepods", topdown=False))
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
         for attempt in range(20):
             try:
                 folder.rmdir()

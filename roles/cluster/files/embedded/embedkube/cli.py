@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import build, lifecycle, run, supervise
+from . import build, cgroups, lifecycle, run, supervise
 from .config import FOLDER, Cluster, Node, Paths, default_cache, default_state
 from .inside import init_process, inside
 from .kubeapi import KubeApi, UnreachableError
@@ -211,7 +211,7 @@ def _node(options: argparse.Namespace) -> int:
         if options.action == "off":
             supervisor.kill(node.name)
         elif options.action == "on":
-            supervisor.start(node.name)
+            lifecycle.start_node(cluster, node, supervisor, cgroups.hierarchies())
         else:
             network.set_link(cluster, node, build.artifacts(paths).rootfs, up=options.action == "join")
     return 0

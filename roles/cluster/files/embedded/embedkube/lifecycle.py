@@ -120,7 +120,6 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
     if supervisor.programs() and (applied is None or applied.wanted.base != wanted.base):
         progress.say("The running cluster was started with other settings: it is stopped first.")
         _end(applied.cluster if applied else cluster, paths, found)
-    since = datetime.now(UTC)
 
     with progress.step("Write certificates and configuration"):
         paths.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -156,7 +155,10 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
             Applied(cluster, replace(wanted, images="", addons=""), until).write(paths)
             supervise.launch(paths, cgroups.procs_files(cluster, "supervisor", found))
     with progress.step("Start the nodes and wait for the API server"):
-        _start_programs(cluster, supervisor)
+        supervisor.start("proxy")
+        started = {
+            node.name: datetime.now(UTC) for node in cluster.all_nodes if start_node(cluster, node, supervisor, found)
+        }
         api = KubeApi(paths, cluster.api_port)
         _wait_for_api(cluster, paths, supervisor, api)
     with progress.step("Load the images that a node lacks"):
@@ -168,8 +170,7 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
         addons.apply(api, cluster)
     what = "the node" if cluster.nodes == 1 else f"the {cluster.nodes} nodes"
     with progress.step(f"Wait until {what}, DNS, metrics and storage are ready"):
-        fresh = since if not running else datetime.fromtimestamp(0, UTC)
-        missing = addons.wait_ready(api, cluster, fresh, READY_SECONDS, lambda line: progress.say(f"      {line}"))
+        missing = addons.wait_ready(api, cluster, started, READY_SECONDS, lambda line: progress.say(f"      {line}"))
         if missing:
             raise Failure(
                 f"Cluster {cluster.name} is not ready after {READY_SECONDS} s: {'; '.join(missing)}; "
@@ -252,11 +253,13 @@ def _link_kubectl(paths: Paths, artifacts: Artifacts) -> None:
     link.replace(paths.bin / "kubectl")
 
 
-def _start_programs(cluster: Cluster, supervisor: supervise.Supervisor) -> None:
-    programs = supervisor.programs()
-    for name in ("proxy", *(node.name for node in cluster.all_nodes)):
-        if programs[name].state not in (RUNNING, "STARTING"):
-            supervisor.start(name)
+def start_node(cluster: Cluster, node: Node, supervisor: supervise.Supervisor, found: cgroups.Hierarchies) -> bool:
+    """Start a node unless it runs; tell whether it was started."""
+    if supervisor.programs()[node.name].state in (RUNNING, "STARTING"):
+        return False
+    cgroups.remove_pods(cluster, node, found)
+    supervisor.start(node.name)
+    return True
 
 
 def _init(supervisor: supervise.Supervisor, node: Node) -> int:
