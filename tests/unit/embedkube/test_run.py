@@ -180,3 +180,9 @@ def test_a_killed_program_hints_at_memory(tmp_path: Path) -> None:
     killed = python("import os; os.kill(os.getpid(), 9)")
     with pytest.raises(run.Failure, match="Melting was killed, most likely because memory ran out"):
         run.call(killed, what="Melting", log=tmp_path / "log")
+
+
+def test_an_unreachable_registry_is_told_apart(tmp_path: Path) -> None:
+    failing = python("print('dial tcp: lookup proxy'); print('ERROR: No matching distribution'); raise SystemExit(1)")
+    with pytest.raises(run.Failure, match="Melting failed because a package registry cannot be reached; check the net"):
+        run.call(failing, what="Melting", log=tmp_path / "log")

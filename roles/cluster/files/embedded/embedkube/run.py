@@ -21,6 +21,19 @@ from typing import IO
 
 REPORT_SECONDS = 15
 DISK_FULL = ("no space left on device", "enough free space", "disk quota exceeded")
+UNREACHABLE = (
+    "connection refused",
+    "could not connect",
+    "could not resolve",
+    "dial tcp",
+    "name resolution",
+    "network is unreachable",
+    "newconnectionerror",
+    "no such host",
+    "proxyerror",
+    "temporary failure resolving",
+    "unable to connect",
+)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -296,6 +309,11 @@ def call(
             raise Stopped("Stopped.")
         if any(told in line.lower() for line in lines[-200:] for told in DISK_FULL):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log.parent))
+        if any(told in line.lower() for line in lines[-50:] for told in UNREACHABLE):
+            raise Failure(
+                f"{what} failed because a package registry cannot be reached; check the network and the proxy "
+                f"settings. All of its output is in {log}."
+            )
         if status == -signal.SIGKILL or any("signal: killed" in line for line in lines[-50:]):
             raise Failure(f"{what} was killed, most likely because memory ran out; run the command again.")
         raise Failure(f"{what} failed (exit status {status}): {last_error(lines)} All of its output is in {log}.")
