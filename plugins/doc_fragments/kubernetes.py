@@ -14,7 +14,7 @@ options:
     required: true
 notes:
   - Runs in the controller's process, whatever the host of the play, and keeps one connection to the API server.
-    The login options are those of the P(kubernetes.core) modules, environment variables C(K8S_AUTH_*) included.
+    The login options are those of the kubernetes.core modules, environment variables C(K8S_AUTH_*) included.
 requirements:
   - python >= 3.11
   - PyYAML >= 6.0

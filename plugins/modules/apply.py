@@ -23,6 +23,8 @@ description:
   - A Secret or ConfigMap with the annotation C(hustlex.app/keep-data=true) keeps every value that exists on the
     cluster; only keys that are missing there are added. This is for passwords that were generated once and for
     recorded facts.
+  - Templates find the live data of the ConfigMaps of the set that keep it in the variable C(recorded), by name and key; it is
+    empty without a cluster.
 options:
   name:
     description: Name of the set, usually that of the role.
@@ -116,7 +118,9 @@ objects:
       type: str
       sample: postgres
     action:
-      description: V(created), V(configured), V(unchanged), V(pruned), V(orphaned), or V(rendered) with O(render_dir).
+      description:
+        - V(created), V(configured), V(unchanged), V(recreated) (a Job that had failed), V(pruned), V(orphaned), or V(rendered)
+          with O(render_dir).
       type: str
       sample: unchanged
 created:
