@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-RUN_SECONDS = 240
+RUN_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Player:
 
 
 def kubectl(*arguments: str, stdin: str = "") -> str:
-    done = subprocess.run(["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
