@@ -23,6 +23,7 @@ from .status import RUNNING, is_up, node_programs
 API_SECONDS = 120
 READY_SECONDS = 240
 POD_STOP_SECONDS = 10
+PROGRAM_STOP_SECONDS = 12
 LOCK_SECONDS = 5
 START_STEPS = 6
 
@@ -317,6 +318,11 @@ def _end(cluster: Cluster, paths: Paths, found: cgroups.Hierarchies) -> bool:
             with contextlib.suppress(Failure, KeyError):
                 supervisor_of(init).stop("kubelet")
         pods.stop(inits, POD_STOP_SECONDS)
+        inner = [supervisor_of(init) for init in inits]
+        # All at once: left to itself a supervisor waits for one program after the other.
+        for each in inner:
+            each.stop_all()
+        _wait_until(lambda: not any(each.is_busy() for each in inner), PROGRAM_STOP_SECONDS)
         for name in programs:
             supervisor.stop(name, wait=False)
         _wait_until(lambda: all(item.state not in (RUNNING, "STOPPING") for item in supervisor.programs().values()), 20)

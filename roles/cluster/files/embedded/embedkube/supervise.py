@@ -84,6 +84,14 @@ class Supervisor:
             if "NOT_RUNNING" not in fault.faultString:
                 raise Failure(f"{name} did not stop ({fault.faultString})") from fault
 
+    def stop_all(self) -> None:
+        for name in self.programs():
+            self.stop(name, wait=False)
+
+    def is_busy(self) -> bool:
+        """Whether any program runs or is just ending."""
+        return any(item.state in ("RUNNING", "STARTING", "STOPPING") for item in self.programs().values())
+
     def kill(self, name: str) -> None:
         try:
             self._rpc.signalProcess(name, "KILL")
