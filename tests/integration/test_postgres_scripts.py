@@ -319,6 +319,8 @@ def test_a_replica_that_fell_too_far_behind_is_copied_anew(primary: Pod, replica
     replica.start()
     assert replica.logged().count("copying the database") == 2
     assert rows(replica) == 9
+    write(primary)
+    replica.stop()
     assert primary.sql("SELECT wal_status FROM pg_replication_slots") == "reserved"
 
 

@@ -76,12 +76,13 @@ system_identifier() {
   control_data "$PGDATA" 'Database system identifier'
 }
 
-# The slot that keeps WAL for this pod. A slot that lost its WAL is of no use to anybody and is made again.
+# The slot that keeps WAL for this pod. One that lost its WAL would let a standby stream, but keep nothing for it: it is made again.
 ensure_slot() {
-  found_slot=$(upstream_command "READ_REPLICATION_SLOT $slot") || return 1
-  case $found_slot in
-    physical\|?*\|*) return 0 ;;
-    physical\|*) upstream_command "DROP_REPLICATION_SLOT $slot" || return 1 ;;
+  state=$(upstream_sql "SELECT wal_status FROM pg_replication_slots WHERE slot_name = '$slot'") || return 1
+  case $state in
+    '') ;;
+    lost) upstream_command "DROP_REPLICATION_SLOT $slot" || return 1 ;;
+    *) return 0 ;;
   esac
   upstream_command "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL" > /dev/null
 }

@@ -132,7 +132,6 @@ demote() {
   log "was a primary, but postgres-topology names $(recorded_primary): becoming its standby"
   wait_for_upstream
   refuse_foreign_upstream
-  ensure_slot
   # pg_rewind reads the new timeline from the control file, which only the first checkpoint after a promotion writes.
   upstream_sql 'CHECKPOINT'
   touch "$rewinding"
@@ -201,6 +200,8 @@ start_standby() {
   elif [ ! -e "$PGDATA/standby.signal" ]; then
     demote
   fi
+  # Without a primary the keeper does it later; the standby serves reads meanwhile.
+  ensure_slot 2> /dev/null || log "primary $(recorded_primary) does not answer yet"
   write_standby_settings || true
   # Split on purpose: each line is an option and its value, without blanks of their own.
   # shellcheck disable=SC2046
