@@ -71,6 +71,7 @@ class Player:
             capture_output=True,
             text=True,
             timeout=RUN_SECONDS,
+            check=False,
         )
         start = f"\n{done.stdout}".find("\n{\n")
         assert start >= 0, done.stdout + done.stderr
@@ -81,7 +82,9 @@ class Player:
 
 
 def kubectl(*arguments: str, stdin: str = "") -> str:
-    done = subprocess.run(["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(
+        ["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=180, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

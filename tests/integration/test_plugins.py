@@ -11,7 +11,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,8 +44,8 @@ def service(name: str, port: int = 80) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def pod(command: list[str] = SLEEP, **container: Any) -> dict[str, Any]:
-    own = {"name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": command, **container}
+def pod(command: Sequence[str] = tuple(SLEEP), **container: Any) -> dict[str, Any]:
+    own = {"name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": list(command), **container}
     return {"terminationGracePeriodSeconds": 1, "containers": [own]}
 
 

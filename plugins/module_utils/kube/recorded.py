@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from .errors import ManifestError
 from .manifests import Manifest, describe
@@ -18,7 +18,7 @@ CHECKSUM = "hustlex.app/config-checksum"
 _READ_KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
 
 # (kind, name) -> data of the object as it will be after this run, None when there is none.
-Lookup = Callable[[str, str], Mapping[str, str] | None]
+Lookup: TypeAlias = "Callable[[str, str], Mapping[str, str] | None]"
 
 
 def keeps_data(manifest: Mapping[str, Any]) -> bool:

@@ -49,7 +49,9 @@ def _value(text: str, start: int, name: str, line: int) -> tuple[str, int]:
     if before in " \t" and (match := _COMMENT_ONLY.match(text, start)):
         return "", match.start()
     match = _PLAIN.match(text, start)
-    value = match["value"] if match else ""
+    if not match:
+        raise DotenvError(line, f"the value of {name} cannot be read")
+    value = match["value"]
     if _CONTROL.search(value):
         raise DotenvError(line, f"the value of {name} holds a control character; quote it")
     return value, match.end("value")

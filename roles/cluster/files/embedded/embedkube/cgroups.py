@@ -122,7 +122,10 @@ def remove(cluster: Cluster, found: Hierarchies) -> None:
 def remove_pods(cluster: Cluster, node: Node, found: Hierarchies) -> None:
     """Remove what the pods of a node that died left: a new kubelet would ask for each of them for seconds."""
     for root in (*found.roots, *found.unused):
-        _remove(Path(folder) for folder, _, _ in os.walk(root / cluster.cgroup / node.name / "kubepods", topdown=False))
+        _remove(
+            Path(folder)
+            for folder, _folders, _files in os.walk(root / cluster.cgroup / node.name / "kubepods", topdown=False)
+        )
 
 
 def _remove(folders: Iterable[Path]) -> None:

@@ -1,0 +1,102 @@
+"""The embedded cluster by itself: three nodes, a power cut, a taken port, two starts at once, a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+NAME = "hustlex-drill"
+PORTS = ["--api-port", "36443", "--http-port", "38080"]
+STATE = Path(os.environ["KUBECONFIG"]).parents[1]
+Embedkube = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def embedkube() -> Iterator[Embedkube]:
+    def run(command: str, *arguments: str, name: str = NAME) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "roles/cluster/files/embedded")}
+        argv = [sys.executable, "-m", "embedkube", command, "--name", name, *arguments]
+        return subprocess.run(argv, env=environment, text=True, capture_output=True, timeout=300, check=False)
+
+    yield run
+    run("destroy")
+
+
+def processes() -> list[int]:
+    """Processes of the cluster, found by the control group that they cannot leave."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        try:
+            if f"embedkube-{NAME}/" in path.read_text() + "/":
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def kubectl(*arguments: str) -> str:
+    config = STATE / NAME / "kubeconfig"
+    done = subprocess.run(
+        ["kubectl", "--kubeconfig", str(config), *arguments], text=True, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_three_nodes_each_in_its_zone(embedkube: Embedkube) -> None:
+    started = embedkube("start", "--nodes", "3", *PORTS)
+    assert started.returncode == 0, started.stderr
+    zones = kubectl("get", "nodes", "--output", "jsonpath={.items[*].metadata.labels.topology\\.kubernetes\\.io/zone}")
+    assert zones.split() == ["zone-a", "zone-b", "zone-c"]
+    again = embedkube("start", "--nodes", "3", *PORTS)
+    assert again.stdout.splitlines()[-1].startswith("unchanged")
+
+
+def test_comes_back_with_its_data_after_a_power_cut(embedkube: Embedkube) -> None:
+    kubectl("create", "configmap", "kept", "--from-literal", "key=value")
+    supervisor = int((STATE / NAME / "supervisord.pid").read_text())
+    for process in [supervisor, *processes()]:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    started = embedkube("start", "--nodes", "3", *PORTS)
+    assert started.returncode == 0, started.stderr
+    assert kubectl("get", "configmap", "kept", "--output", "jsonpath={.data.key}") == "value"
+
+
+def test_a_taken_port_is_one_sentence(embedkube: Embedkube) -> None:
+    with socket.create_server(("127.0.0.1", 38081)):
+        refused = embedkube("start", "--api-port", "36444", "--http-port", "38081", name="hustlex-port")
+    assert refused.returncode == 1
+    assert "38081" in refused.stderr
+    assert "cluster_embedded_http_port" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_of_two_starts_at_once_one_says_who_is_at_work(embedkube: Embedkube) -> None:
+    import fcntl
+
+    with (STATE / f".{NAME}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = embedkube("start", "--nodes", "3", *PORTS)
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_destroy_leaves_nothing(embedkube: Embedkube) -> None:
+    assert embedkube("destroy").returncode == 0
+    assert processes() == []
+    assert not (STATE / NAME).exists()
+    assert NAME not in Path("/proc/mounts").read_text()
+    assert not list(Path("/run/netns").glob(f"{NAME}-*"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/embedkube-{NAME}"))
