@@ -399,17 +399,17 @@ def test_an_old_primary_that_cannot_be_rewound_keeps_its_data(pods: Cluster, pri
     primary.start()
     replica.kill()
     write(primary, 10)
-    for _ in range(3):
+    for _round in range(3):
         primary.sql("SELECT pg_switch_wal()")
         primary.sql("CHECKPOINT")
     primary.sql("SELECT pg_drop_replication_slot('postgres_replica_0')")
-    for _ in range(6):
+    for _round in range(6):
         primary.sql("INSERT INTO t VALUES (1); SELECT pg_switch_wal()")
         primary.sql("CHECKPOINT")
     primary.stop()
     pods.record("postgres-replica-0")
     replica.start()
-    for _ in range(2):
+    for _round in range(2):
         primary.launch()
         assert primary.exit_code() == 1
         assert "REFUSED: the data of postgres-0 cannot be rewound" in primary.logged()
