@@ -1,24 +1,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.kube import requirements
+from ..module_utils.kube import capacity, manifests, requirements
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
 from ..module_utils.kube.kinds import WELL_KNOWN, Kind
 from ..module_utils.kube.login import login
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.templates import render
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
     "minimum_version": {"type": "str", "required": True},
     "require_storage_class": {"type": "bool", "default": True},
     "require_metrics": {"type": "bool", "default": True},
+    "roles": {"type": "list", "elements": "str", "default": []},
 }
 NODES = WELL_KNOWN["v1", "Node"]
+ROLES = Path(__file__).parents[2] / "roles"
 STORAGE_CLASSES = WELL_KNOWN["storage.k8s.io/v1", "StorageClass"]
 
 
@@ -30,7 +34,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = validated(self, ARGUMENTS)
         try:
-            return result | self._check(arguments)
+            return result | self._check(arguments, task_vars or {})
         except MissingKubeconfigError as error:
             if self._task.check_mode:
                 return result | {"msg": f"There is no cluster to check yet: {error}"}
@@ -38,7 +42,7 @@ class ActionModule(ActionBase):
         except (KubeError, ValueError) as error:
             return result | {"failed": True, "msg": str(error)}
 
-    def _check(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         client = Client(login(auth_options(arguments)))
         version = client.get("/version")["gitVersion"]
         findings = requirements.check_version(version, arguments["minimum_version"])
@@ -46,12 +50,21 @@ class ActionModule(ActionBase):
             {right: client.may("patch", *right, arguments["namespace"]) for right in requirements.NEEDED_RIGHTS},
             arguments["namespace"],
         )
-        findings += self._readable(client, NODES, requirements.check_nodes)
+        workloads = [item for role in arguments["roles"] for item in self._workloads(role, variables)]
+        findings += self._readable(
+            client, NODES, lambda nodes: requirements.check_nodes(nodes) or capacity.misfits(workloads, nodes)
+        )
         if arguments["require_storage_class"]:
             findings += self._readable(client, STORAGE_CLASSES, requirements.check_storage)
         if arguments["require_metrics"]:
             findings += requirements.check_metrics(_has_metrics(client))
         return {"failed": bool(findings), "msg": " ".join(findings), "version": version}
+
+    def _workloads(self, role: str, variables: dict[str, Any]) -> list[manifests.Manifest]:
+        """What a role's templates that hold containers render to."""
+        folder = ROLES / role
+        paths = [path for path in sorted(folder.rglob("templates/**/*.j2")) if "containers:" in path.read_text("utf-8")]
+        return [item for _file, item in manifests.load(render(self._templar, paths, [str(folder)], variables))]
 
     def _readable(self, client: Client, kind: Kind, check: Any) -> list[str]:
         """What a check finds; nothing when this user may not look, which a namespace's owner often may not."""

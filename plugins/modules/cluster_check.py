@@ -11,7 +11,7 @@ author:
   - HustleX engineering (@hustlex)
 description:
   - Checks that the API server answers, its version, the rights of the user, that a node takes pods, the default
-    StorageClass and the resource metrics API, and names everything that is missing at once.
+    StorageClass, the resource metrics API and the size of the nodes, and names everything that is missing at once.
   - What the user may not read (nodes, storage classes) is left out.
 options:
   namespace:
@@ -30,6 +30,12 @@ options:
     description: Whether the resource metrics API must answer.
     type: bool
     default: true
+  roles:
+    description:
+      - Roles of this collection whose pods must each fit on a node; their variables must be those of the play.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 attributes:
