@@ -15,8 +15,8 @@ from .layout import Layout
 
 GIB = 1024**3
 # Free disk space that each part needs while it is made, generously.
-COMPILE_BYTES = 7 * GIB
-IMAGES_BYTES = 4 * GIB
+COMPILE_BYTES = 9 * GIB
+IMAGES_BYTES = 3 * GIB
 FACTS = "images.json"
 KEYED = ("base-*", "bin-*", "rootfs-*", "images-*", "containerd-*")
 LEFTOVERS = ("compile", "go-*", "settings-*", "golden-*", "*.partial")
