@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from embedkube import rootfs
+from embedkube.run import Failure
 
 
 def test_the_machines_own_mirrors_are_used() -> None:
@@ -19,11 +20,13 @@ def test_the_machines_own_mirrors_are_used() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "targets", [[], ["noble Ubuntu http://archive.ubuntu.com/ubuntu/"], ["x Debian file:/srv/debian"]]
-)
-def test_without_a_usable_mirror_the_public_one_serves(targets: list[str]) -> None:
-    assert rootfs.chosen_mirrors(targets) == (rootfs.PUBLIC_MIRROR, rootfs.PUBLIC_SECURITY_MIRROR)
+@pytest.mark.parametrize("targets", [[], ["noble Ubuntu http://mirror.example/ubuntu/"], ["x Debian file:/srv/debian"]])
+def test_without_a_usable_mirror_a_variable_names_one(targets: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(rootfs.MIRROR_VARIABLE, raising=False)
+    with pytest.raises(Failure, match=rootfs.MIRROR_VARIABLE):
+        rootfs.chosen_mirrors(targets)
+    monkeypatch.setenv(rootfs.MIRROR_VARIABLE, "http://mirror.example/debian/")
+    assert rootfs.chosen_mirrors(targets) == ("http://mirror.example/debian", "http://mirror.example/debian-security")
 
 
 def test_the_environment_wins_over_pips_files() -> None:
@@ -46,7 +49,7 @@ def test_the_environment_wins_over_pips_files() -> None:
 def test_apt_gets_proxies_and_certificates_only(monkeypatch: pytest.MonkeyPatch) -> None:
     dump = [
         'Acquire::http::Proxy "http://proxy:3128";',
-        'Acquire::https::Proxy::deb.debian.org "DIRECT";',
+        'Acquire::https::Proxy::mirror.example "DIRECT";',
         'Acquire::http::Pipeline-Depth "0";',
         'Dir::Cache "var/cache/apt";',
     ]

@@ -22,8 +22,7 @@ from .config import ROOTFS_FILES, ROOTFS_FOLDERS
 from .run import Bind
 
 SUITE = "trixie"
-PUBLIC_MIRROR = "http://deb.debian.org/debian"
-PUBLIC_SECURITY_MIRROR = "http://deb.debian.org/debian-security"
+MIRROR_VARIABLE = "HUSTLEX_DEBIAN_MIRROR"
 TOOL_PACKAGES = ("mmdebstrap", "debian-archive-keyring")
 NODE_PACKAGES = (
     "buildah",
@@ -225,8 +224,8 @@ def mirrors() -> tuple[str, str]:
 
 
 def chosen_mirrors(targets: Sequence[str]) -> tuple[str, str]:
-    """Pick the mirrors from lines of `codename origin uri`; the public ones where the machine has none."""
-    main, security = PUBLIC_MIRROR, PUBLIC_SECURITY_MIRROR
+    """Pick the mirrors from lines of `codename origin uri`; a variable names one where the machine has none."""
+    main, security = os.environ.get(MIRROR_VARIABLE, "").rstrip("/"), ""
     for line in targets:
         codename, _space, rest = line.partition(" ")
         origin, _space, uri = rest.partition(" ")
@@ -236,7 +235,11 @@ def chosen_mirrors(targets: Sequence[str]) -> tuple[str, str]:
             security = uri.rstrip("/")
         elif "-" not in codename:
             main = uri.rstrip("/")
-    return main, security
+    if not main:
+        raise run.Failure(
+            f"apt of this machine knows no mirror of Debian: set {MIRROR_VARIABLE} to the address of one."
+        )
+    return main, security or f"{main}-security"
 
 
 def _output(argv: Sequence[str]) -> list[str]:
