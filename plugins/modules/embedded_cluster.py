@@ -88,7 +88,7 @@ kubeconfig:
   description: Path of the kubeconfig with the administrator's certificate.
   returned: success
   type: str
-  sample: /root/.local/state/hustlex-platform/hustlex/kubeconfig
+  sample: /home/me/.local/state/hustlex-platform/hustlex/kubeconfig
 context:
   description: Context in it.
   returned: success
@@ -98,7 +98,7 @@ kubectl:
   description: Path of a kubectl of the cluster's version.
   returned: success
   type: str
-  sample: /root/.local/state/hustlex-platform/hustlex/bin/kubectl
+  sample: /home/me/.local/state/hustlex-platform/hustlex/bin/kubectl
 msg:
   description: What was done or, on failure, what went wrong in one sentence.
   returned: always
