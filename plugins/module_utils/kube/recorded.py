@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from .errors import ManifestError
 from .manifests import Manifest, describe
@@ -17,8 +17,11 @@ CHECKSUM = "hustlex.app/config-checksum"
 
 _READ_KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
 
-# (kind, name) -> data of the object as it will be after this run, None when there is none.
-Lookup: TypeAlias = "Callable[[str, str], Mapping[str, str] | None]"
+
+class Lookup(Protocol):
+    """Data of an object as it will be after this run, None when there is none."""
+
+    def __call__(self, kind: str, name: str, /) -> Mapping[str, str] | None: ...
 
 
 def keeps_data(manifest: Mapping[str, Any]) -> bool:
