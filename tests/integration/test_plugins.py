@@ -360,7 +360,7 @@ BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "no-program": (
         [deployment("no-program", pod(["./nowhere"]))],
-        r"Pod no-program-\S+.* container main .*nowhere",
+        r"Pod no-program-\S+.* container main\b.*nowhere",
     ),
     "crash": (
         [
