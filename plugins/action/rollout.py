@@ -15,12 +15,13 @@ from ..module_utils.kube.client import Client
 from ..module_utils.kube.diagnosis import Finding, describe
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.login import login
-from ..module_utils.kube.rollout import Limits, Look, Outcome, Waiter, look
+from ..module_utils.kube.rollout import Limits, Look, Outcome, Scope, Waiter, look
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
     "sets": {"type": "list", "elements": "str", "required": True},
+    "without": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["ready"], "default": "ready"},
     "timeout": {"type": "int", "default": 600},
     "unschedulable_grace": {"type": "int", "default": 15},
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
 
     def _report_only(self, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            current = look(Client(login(auth_options(arguments))), arguments["namespace"], arguments["sets"])
+            current = look(Client(login(auth_options(arguments))), _scope(arguments))
         except MissingKubeconfigError as error:
             return {"changed": False, "workloads": [], "seconds": 0.0, "msg": str(error)}
         return {"changed": False, "workloads": _workloads(current), "seconds": 0.0, "msg": current.line()}
@@ -55,8 +56,7 @@ class ActionModule(ActionBase):
         limits = Limits(arguments["timeout"], arguments["unschedulable_grace"], arguments["interval"])
         waiter = Waiter(
             connect=lambda: Client(login(auth_options(arguments))),
-            namespace=arguments["namespace"],
-            sets=arguments["sets"],
+            scope=_scope(arguments),
             limits=limits,
             say=lambda line: display.display(f"  {line}"),
         )
@@ -86,6 +86,10 @@ class ActionModule(ActionBase):
         commands = " and ".join(dict.fromkeys(f"`{each.command}`" for each in found))
         reasons = " ".join(each.reason for each in found)
         return {"failed": True, "msg": f"{reasons} See {commands}.", "evidence": [asdict(each) for each in found]}
+
+
+def _scope(arguments: dict[str, Any]) -> Scope:
+    return Scope(arguments["namespace"], arguments["sets"], arguments["without"])
 
 
 def _unready(current: Look) -> list[Mapping[str, Any]]:

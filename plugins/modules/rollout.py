@@ -25,6 +25,11 @@ options:
     type: list
     elements: str
     required: true
+  without:
+    description: Workloads of the sets that are not waited for, each as C(Kind/name).
+    type: list
+    elements: str
+    default: []
   state:
     description: What to wait for. V(ready) means that every replica is of the current revision and available.
     type: str

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from .kinds import WELL_KNOWN, Kind
 from .manifests import SET_LABEL
 from .workload import Progress, progress
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.3, 0.6
 # How long what the kubelet may mend at its next look must last.
 MOMENT_SECONDS = 3.0
 # An API server that restarts may also refuse for a while: its authorisers come up after it does.
@@ -39,6 +39,20 @@ class Limits:
     timeout: float
     grace: float
     interval: float
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The workloads of some sets, without those that are named `Kind/name`."""
+
+    namespace: str
+    sets: Sequence[str]
+    without: Sequence[str] = ()
+
+    def workloads(self, client: Client) -> list[dict[str, Any]]:
+        selector = f"{SET_LABEL} in ({','.join(self.sets)})"
+        found = [item for kind in WORKLOAD_KINDS for item in client.list(kind, self.namespace, selector)]
+        return [item for item in found if f"{item['kind']}/{item['metadata']['name']}" not in self.without]
 
 
 @dataclass
@@ -70,19 +84,18 @@ class Outcome:
     seconds: float
 
 
-def look(client: Client, namespace: str, sets: list[str]) -> Look:
+def look(client: Client, scope: Scope) -> Look:
     """Ask for the workloads, and for what explains them only if one is not ready."""
-    selector = f"{SET_LABEL} in ({','.join(sets)})"
-    workloads = [item for kind in WORKLOAD_KINDS for item in client.list(kind, namespace, selector)]
+    workloads = scope.workloads(client)
     now = datetime.now(UTC)
     if all(is_probed(workload) and progress(workload).ready for workload in workloads):
         return Look(Snapshot(workloads), [progress(workload) for workload in workloads])
     snapshot = Snapshot(
         workloads,
-        pods=client.list(_PODS, namespace),
-        replica_sets=_optional(client, _REPLICA_SETS, namespace),
-        claims=_optional(client, _CLAIMS, namespace),
-        events=_optional(client, _EVENTS, namespace),
+        pods=client.list(_PODS, scope.namespace),
+        replica_sets=_optional(client, _REPLICA_SETS, scope.namespace),
+        claims=_optional(client, _CLAIMS, scope.namespace),
+        events=_optional(client, _EVENTS, scope.namespace),
     )
     return Look(snapshot, [picture(workload, snapshot, now) for workload in workloads])
 
@@ -93,14 +106,13 @@ class Waiter:
     def __init__(
         self,
         connect: Callable[[], Client],
-        namespace: str,
-        sets: list[str],
+        scope: Scope,
         limits: Limits,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._connect, self._namespace, self._sets, self._limits = connect, namespace, sets, limits
+        self._connect, self._scope, self._limits = connect, scope, limits
         self._say, self._clock, self._sleep = say, clock, sleep
         self._first_seen: dict[tuple[str, ...], float] = {}
         self.client = connect()
@@ -108,7 +120,7 @@ class Waiter:
     def wait(self) -> Outcome:
         began = self._clock()
         since = datetime.now(UTC) - EARLIER_EVENTS
-        current = look(self.client, self._namespace, self._sets)
+        current = look(self.client, self._scope)
         said, said_at = "", float("-inf")
         pause = FIRST_PAUSE
         while True:
@@ -144,7 +156,7 @@ class Waiter:
         lost: float | None = None
         while True:
             try:
-                return look(self.client, self._namespace, self._sets)
+                return look(self.client, self._scope)
             except KubeError as error:
                 now = self._clock()
                 if lost is None:

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.client import Client
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import ApiError, UnreachableError
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.kinds import Kind
-from ansible_collections.hustlex.platform.plugins.module_utils.kube.rollout import Limits, Waiter
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.rollout import Limits, Scope, Waiter
 
 
 def deployment(available: int) -> dict[str, Any]:
@@ -64,15 +64,23 @@ class Cluster(Client):
         self.connections += 1
         return self
 
-    def waiter(self, timeout: float = 60, grace: float = 15, interval: float = 10) -> Waiter:
-        limits = Limits(timeout, grace, interval)
-        return Waiter(self.connect, "n", ["app"], limits, self.said.append, lambda: self.now, self.sleep)
+    def waiter(
+        self, timeout: float = 60, grace: float = 15, interval: float = 10, without: tuple[str, ...] = ()
+    ) -> Waiter:
+        limits, scope = Limits(timeout, grace, interval), Scope("n", ["app"], without)
+        return Waiter(self.connect, scope, limits, self.said.append, lambda: self.now, self.sleep)
 
 
 def test_ready_at_once_says_nothing() -> None:
     cluster = Cluster({"Deployment": deployment(2)})
     outcome = cluster.waiter().wait()
     assert (outcome.look.is_ready, outcome.seconds, cluster.said) == (True, 0, [])
+
+
+def test_what_is_left_out_is_not_waited_for() -> None:
+    moment = unscheduled() | {"Deployment": deployment(2)}
+    outcome = Cluster(moment).waiter(without=("StatefulSet/s",)).wait()
+    assert (outcome.look.is_ready, outcome.seconds) == (True, 0)
 
 
 def test_lines_when_the_picture_changes_and_in_between() -> None:
@@ -103,7 +111,7 @@ def test_grace_for_pods_without_a_node() -> None:
 def test_grace_begins_anew_when_the_trouble_passed() -> None:
     moment = unscheduled()
     scheduled = {**moment, "Pod": {**moment["Pod"], "status": {}}}
-    cluster = Cluster(*[moment] * 5, scheduled, moment)
+    cluster = Cluster(*[moment] * 8, scheduled, moment)
     assert cluster.waiter(grace=7).wait().seconds > 9
 
 
