@@ -1,0 +1,87 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""pgBackRest's info files and manifests: INI with JSON values, closed by a checksum.
+
+Layout as of pgBackRest 2.x: the checksum is the SHA-1 of {"section":{"key":value,...},...} in the order of the file,
+without the checksum's own line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from .errors import BackupError
+
+_CHECKSUM_SECTION = "backrest"
+_CHECKSUM_KEY = "backrest-checksum"
+
+Sections = dict[str, dict[str, Any]]
+
+
+class InfoFileError(BackupError):
+    """The file is not a complete info file."""
+
+
+def parse(text: str, name: str, wanted: frozenset[str] | None = None) -> Sections:
+    """Sections of the file called C(name), only those C(wanted) if given; the checksum covers all of it.
+
+    Raises InfoFileError when the file is cut off, altered or something else.
+    """
+    digest = hashlib.sha1(b"{", usedforsecurity=False)
+    sections: Sections = {}
+    section, recorded, first_key = "", None, True
+    for line in text.splitlines():
+        if line.startswith("[") and line.endswith("]"):
+            digest.update(b"" if not section else b"},")
+            section, first_key = line[1:-1], True
+            digest.update(f'"{section}":{{'.encode())
+            continue
+        if not line:
+            continue
+        key, separator, value = _split(line)
+        if not section or not separator:
+            raise InfoFileError(f"{name} is not a pgBackRest file.")
+        if section == _CHECKSUM_SECTION and key == _CHECKSUM_KEY:
+            recorded = value
+            continue
+        digest.update(f'{"" if first_key else ","}"{key}":{value}'.encode())
+        first_key = False
+        if wanted is None or section in wanted:
+            sections.setdefault(section, {})[key] = _value(value, name)
+    digest.update(b"}}")
+    if recorded is None:
+        raise InfoFileError(f"{name} is cut off: it has no checksum.")
+    if recorded != f'"{digest.hexdigest()}"':
+        raise InfoFileError(f"{name} is damaged: its checksum does not match.")
+    return sections
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    """Keys of a manifest are paths, which may contain "=": the value is what is JSON."""
+    key, separator, value = line.partition("=")
+    while separator and value[:1] not in '{["-0123456789tfn':
+        more, separator, value = value.partition("=")
+        key = f"{key}={more}"
+    return key, separator, value
+
+
+def _value(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InfoFileError(f"{name} is not a pgBackRest file.") from error
+
+
+def render(sections: Sections) -> str:
+    """The file that pgBackRest would write, checksum included."""
+    lines, hashed = [], []
+    for section, values in sections.items():
+        texts = {key: json.dumps(value, separators=(",", ":")) for key, value in values.items()}
+        lines += [f"[{section}]", *(f"{key}={text}" for key, text in texts.items())]
+        hashed.append(f'"{section}":{{' + ",".join(f'"{key}":{text}' for key, text in texts.items()) + "}")
+        if section == _CHECKSUM_SECTION:
+            lines.append(f'{_CHECKSUM_KEY}="@"')
+        lines.append("")
+    checksum = hashlib.sha1(("{" + ",".join(hashed) + "}").encode(), usedforsecurity=False).hexdigest()
+    return "\n".join(lines).replace(f'{_CHECKSUM_KEY}="@"', f'{_CHECKSUM_KEY}="{checksum}"')
