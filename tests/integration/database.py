@@ -17,7 +17,7 @@ from ansible_collections.hustlex.platform.plugins.plugin_utils.templates import 
 from servers import _postgres_user, free_port, program, wait_for
 
 ROLE = Path(__file__).parents[2] / "roles" / "postgres"
-SECRETS = ("OWNER", "REPLICATOR", "MONITOR", "BACKUP", "PGBOUNCER", "DB")
+SECRETS = ("OWNER", "REPLICATOR", "MONITOR", "BACKUP", "RESTORE", "PGBOUNCER", "DB")
 SMALL = {"fsync": "off", "shared_buffers": "16MB", "max_wal_size": "64MB", "min_wal_size": "32MB"}
 
 

@@ -105,11 +105,28 @@ def test_each_role_can_what_it_must_and_no_more(pods: Cluster, primary: Pod) -> 
     assert "permission denied" in primary.login("backup", pods.password("BACKUP"), "DELETE FROM gigs")
 
 
+def test_a_restore_makes_a_database_beside_without_a_superuser(pods: Cluster, primary: Pod) -> None:
+    password = pods.password("RESTORE")
+    copy = "CREATE DATABASE hustlex_restored_1 OWNER hustlex_owner TEMPLATE hustlex_template"
+    assert primary.login("restore", password, copy, "postgres") == ""
+    extensions = "SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension"
+    answer = primary.login("restore", password, extensions, "hustlex_restored_1")
+    assert answer == "amcheck pg_stat_statements plpgsql"
+    check = "SELECT public.bt_index_check('pg_class_oid_index')"
+    assert primary.login("restore", password, check, "hustlex_restored_1") == ""
+    lookup = "SELECT proowner::regrole FROM pg_proc WHERE proname = 'user_lookup'"
+    assert primary.login("restore", password, lookup, "hustlex_restored_1") == "postgres"
+    assert primary.login("restore", password, "DROP DATABASE hustlex_restored_1", "postgres") == ""
+    assert "must be owner" in primary.login("restore", password, "DROP DATABASE hustlex_template", "postgres")
+    assert "permission denied for database" in primary.login("restore", password, database="hustlex_template")
+    assert "permission denied" in primary.login("restore", password, "CREATE ROLE another", "postgres")
+
+
 def test_pgbouncer_looks_up_application_users_alone(pods: Cluster, primary: Pod) -> None:
     password = pods.password("PGBOUNCER")
     lookup = "SELECT left(phash, 13) FROM pgbouncer.user_lookup('{}')"
     assert primary.login("pgbouncer", password, lookup.format("hustlex")) == "SCRAM-SHA-256"
-    for user in ("postgres", "replicator", "hustlex_owner", "backup", "nobody"):
+    for user in ("postgres", "replicator", "hustlex_owner", "backup", "restore", "nobody"):
         assert primary.login("pgbouncer", password, lookup.format(user)) == ""
     assert "permission denied" in primary.login("hustlex", pods.password("DB"), lookup.format("hustlex"))
 

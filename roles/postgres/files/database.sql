@@ -1,4 +1,4 @@
--- Inside database hustlex. Every statement runs only where the catalogue differs: a second run writes nothing.
+-- Inside databases hustlex and hustlex_template. Every statement runs only where the catalogue differs: a second run writes nothing.
 SET synchronous_commit = local;
 SET client_min_messages = warning;
 
@@ -29,11 +29,17 @@ WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = name) \gexec
 SELECT format('ALTER EXTENSION %I UPDATE', e.extname) FROM pg_extension e JOIN pg_available_extensions a ON a.name = e.extname
 WHERE e.extname IN ('pg_stat_statements', 'amcheck') AND e.extversion <> a.default_version \gexec
 
+-- A restored copy is looked through before it takes the place of the live database.
+SELECT format('GRANT EXECUTE ON FUNCTION %s TO restore', p.oid::regprocedure) FROM pg_proc p
+JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'amcheck'
+WHERE NOT has_function_privilege('restore', p.oid, 'EXECUTE') \gexec
+
 SELECT 'CREATE SCHEMA pgbouncer' WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pgbouncer') \gexec
 SELECT 'GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer' WHERE NOT has_schema_privilege('pgbouncer', 'pgbouncer', 'USAGE') \gexec
 
 -- PgBouncer's auth_query: verifiers of application users alone, never of a superuser or one of our service roles.
-\set lookup 'SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin AND NOT rolsuper AND NOT rolreplication AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now()) AND rolname NOT IN (''hustlex_owner'', ''monitor'', ''backup'', ''pgbouncer'')'
+\set lookup 'SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin AND NOT rolsuper AND NOT rolreplication AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now()) AND rolname NOT IN (''hustlex_owner'', ''monitor'', ''backup'', ''restore'', ''pgbouncer'')'
 
 SELECT format('CREATE OR REPLACE FUNCTION pgbouncer.user_lookup(username text, OUT uname text, OUT phash text) RETURNS record
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L', :'lookup')

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-roles='hustlex_owner hustlex replicator monitor backup pgbouncer'
+roles='hustlex_owner hustlex replicator monitor backup restore pgbouncer'
 
 password_file() {
   case $1 in
@@ -48,7 +48,9 @@ SQL
 sync_roles() {
   directory=$(dirname "$0")
   local_psql postgres -f "$directory/roles.sql"
-  local_psql hustlex -f "$directory/database.sql"
+  for database in hustlex hustlex_template; do
+    local_psql $database -f "$directory/database.sql"
+  done
   for role in $roles; do
     password_works "$role" || set_password "$role"
   done
