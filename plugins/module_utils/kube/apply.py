@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +16,7 @@ from .manifests import Manifest, describe
 from .ownership import is_applied
 from .recorded import with_checksum, with_kept_data
 from .refusal import explain
-
-# A failed Job is gone a moment after its pods are; something that holds it must not hold us forever.
-JOB_REMOVAL_SECONDS = 60
+from .removal import remove
 
 
 @dataclass(frozen=True)
@@ -95,15 +92,7 @@ def _recreate(client: Client, manifest: Manifest, before: Manifest, live: LiveSe
     """A Job that failed never runs again by itself: it makes room for a new one."""
     kind, metadata = live.kind(manifest), manifest["metadata"]
     if not dry_run:
-        client.delete(kind, metadata["namespace"], metadata["name"])
-        deadline = time.monotonic() + JOB_REMOVAL_SECONDS
-        while client.find(kind, metadata["namespace"], metadata["name"]) is not None:
-            if time.monotonic() > deadline:
-                raise KubeError(
-                    f"{describe(manifest)} failed before and is not gone {JOB_REMOVAL_SECONDS} s after its removal:"
-                    f" see `kubectl describe job {metadata['name']} -n {metadata['namespace']}`."
-                )
-            time.sleep(0.2)
+        remove(client, kind, metadata["namespace"], metadata["name"])
         client.apply(kind, manifest)
     return _change("recreated", manifest, before, manifest)
 

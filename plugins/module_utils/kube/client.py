@@ -81,9 +81,13 @@ class Client:
             if error.status != 404:
                 raise
 
-    def log(self, namespace: str, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """The last lines that a container wrote."""
+    def log(
+        self, namespace: str, pod: str, container: str, lines: int, previous: bool = False, stamped: bool = False
+    ) -> str:
+        """The last lines that a container wrote, each with its time in front if `stamped`."""
         query = {"container": container, "tailLines": lines, "previous": str(previous).lower()}
+        if stamped:
+            query["timestamps"] = "true"
         pods = WELL_KNOWN["v1", "Pod"]
         return self._request("GET", f"{pods.path(namespace, pod)}/log", query).data.decode("utf-8", errors="replace")
 

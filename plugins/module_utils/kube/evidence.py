@@ -19,7 +19,7 @@ from .workload import current_replica_set
 MOST_EVENTS = 8
 MOST_PODS = 2
 # What the kubelet answers, with status 200, about a container that it has just removed.
-_NO_LOG = "unable to retrieve container logs for"
+NO_LOG = "unable to retrieve container logs for"
 _GOOD_WHEN_FALSE = ("ReplicaFailure", "Failed", "FailureTarget")
 
 
@@ -88,7 +88,7 @@ def _logs(client: Client, pod: Mapping[str, Any], clean: Masker, lines: int) -> 
             except KubeError:
                 continue  # a container that has not started, or whose last run is no longer kept, has no log
             kept = clean.text(text).splitlines()[-lines:]
-            if kept and not kept[0].startswith(_NO_LOG):
+            if kept and not kept[0].startswith(NO_LOG):
                 found[f"{metadata['name']}/{container}{' (previous run)' if previous else ''}"] = kept
     return found
 
