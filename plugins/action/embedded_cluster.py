@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, Any] = {
     "api_port": {"type": "int", "default": 6443},
     "http_port": {"type": "int", "default": 8080},
     "node_port": {"type": "int", "default": 30080},
+    "s3_port": {"type": "int", "default": 9000},
     "fsync": {"type": "bool", "default": True},
     "cache_dir": {"type": "path", "default": "~/.cache/hustlex-platform"},
     "state_dir": {"type": "path", "default": "~/.local/state/hustlex-platform"},
@@ -53,6 +54,7 @@ class ActionModule(ActionBase):
             "kubeconfig": str(state / "kubeconfig"),
             "context": arguments["name"],
             "kubectl": str(state / "bin" / "kubectl"),
+            "s3": str(state / "s3"),
         }
 
 
@@ -67,7 +69,7 @@ def command_line(arguments: dict[str, Any], check: bool) -> list[str]:
     if state == "started":
         command += [
             f"--{option.replace('_', '-')}={arguments[option]}"
-            for option in ("nodes", "api_port", "http_port", "node_port")
+            for option in ("nodes", "api_port", "http_port", "node_port", "s3_port")
         ]
         if not arguments["fsync"]:
             command.append("--unsafe-no-fsync")

@@ -14,7 +14,7 @@ description:
     package registries (Debian, PyPI, the Go module proxy), no image registry and no container engine.
   - The first start compiles Kubernetes and makes images, which takes about ten minutes; everything made is kept in
     O(cache_dir). Progress is shown while it runs.
-  - No namespace of the cluster has a default route; it is reached only at two ports of 127.0.0.1.
+  - No namespace of the cluster has a default route; it is reached only at three ports of 127.0.0.1.
   - Runs on the controller, with the Python that runs Ansible.
 options:
   name:
@@ -47,6 +47,13 @@ options:
     description: NodePort of the application's Service.
     type: int
     default: 30080
+  s3_port:
+    description:
+      - Port on 127.0.0.1 of an S3 server that runs in the cluster, V(0) for none. Pods reach it at
+        C(https://s3.embedded-s3.svc.cluster.local:7070).
+      - Its authority and its users' credentials are in the folder C(s3) of the cluster's state.
+    type: int
+    default: 9000
   fsync:
     description: Whether the cluster's database writes to the disk before it answers; V(false) only for tests.
     type: bool
@@ -99,6 +106,11 @@ kubectl:
   returned: success
   type: str
   sample: /home/me/.local/state/hustlex-platform/hustlex/bin/kubectl
+s3:
+  description: Folder with C(ca.crt), C(admin-credentials) and C(credentials) of the S3 server.
+  returned: success
+  type: str
+  sample: /home/me/.local/state/hustlex-platform/hustlex/s3
 msg:
   description: What was done or, on failure, what went wrong in one sentence.
   returned: always

@@ -7,6 +7,10 @@ from embedkube.config import EMBEDDED_IMAGES, Cluster
 
 START = datetime(2026, 11, 24, 1, 0, 0, 500_000, tzinfo=UTC)
 CLUSTER = Cluster("demo")
+NAMES = list(addons.deployments(CLUSTER))
+S3_VALUES = dict.fromkeys(
+    ("s3_certificate", "s3_checksum", "s3_key", "s3_root_name", "s3_root_secret", "s3_users"), "eA=="
+)
 
 
 def text(offset: float) -> str:
@@ -33,7 +37,7 @@ def snapshot(**changes: Any) -> addons.Snapshot:
     metrics = {"status": {"conditions": [{"type": "Available", "status": "True"}]}}
     fields: dict[str, Any] = {
         "nodes": {"n1": node()},
-        "pods": [pod(name) for name in addons.DEPLOYMENTS],
+        "pods": [pod(name) for name in NAMES],
         "metrics": metrics,
     }
     return addons.Snapshot(**(fields | changes))
@@ -58,24 +62,24 @@ def test_names_what_is_missing(changes: dict[str, Any], missing: str) -> None:
 
 
 def test_a_pod_of_before_the_restart_does_not_count() -> None:
-    pods = [pod(name, started=-60) for name in addons.DEPLOYMENTS]
-    assert len(addons.waits_for(snapshot(pods=pods), CLUSTER, {"n1": START})) == 3
+    pods = [pod(name, started=-60) for name in NAMES]
+    assert len(addons.waits_for(snapshot(pods=pods), CLUSTER, {"n1": START})) == 4
 
 
 def test_a_node_that_ran_on_needs_no_new_word() -> None:
-    seen = snapshot(nodes={"n1": node(heartbeat=-60)}, pods=[pod(name, started=-60) for name in addons.DEPLOYMENTS])
+    seen = snapshot(nodes={"n1": node(heartbeat=-60)}, pods=[pod(name, started=-60) for name in NAMES])
     assert addons.waits_for(seen, CLUSTER, {}) == []
 
 
 def test_gives_the_reason_of_a_waiting_container() -> None:
     waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
-    pods = [pod("coredns", waiting=waiting), pod("metrics-server"), pod("local-path-provisioner")]
+    pods = [pod("coredns", waiting=waiting), *(pod(name) for name in NAMES if name != "coredns")]
     missing = addons.waits_for(snapshot(pods=pods), CLUSTER, {"n1": START})
     assert missing == ["coredns: ImagePullBackOff no such image"]
 
 
 def test_every_manifest_has_a_path_and_only_local_images() -> None:
-    found = addons.manifests(Cluster("demo", nodes=3))
+    found = addons.manifests(Cluster("demo", nodes=3), S3_VALUES)
     for manifest in found:
         assert kubeapi.path_of(manifest).startswith(("/api/", "/apis/"))
     images = {
@@ -88,7 +92,13 @@ def test_every_manifest_has_a_path_and_only_local_images() -> None:
 
 
 def test_exactly_one_storage_class_is_the_default() -> None:
-    classes = [item for item in addons.manifests(CLUSTER) if item["kind"] == "StorageClass"]
+    classes = [item for item in addons.manifests(CLUSTER, S3_VALUES) if item["kind"] == "StorageClass"]
     default = [item["metadata"]["name"] for item in classes if item["metadata"].get("annotations")]
     assert {item["metadata"]["name"] for item in classes} == {"standard", "shared"}
     assert default == ["standard"]
+
+
+def test_without_its_port_there_is_no_s3_server() -> None:
+    cluster = Cluster("demo", s3_port=0)
+    assert not [item for item in addons.manifests(cluster, {}) if item["metadata"].get("namespace") == "embedded-s3"]
+    assert "s3" not in addons.deployments(cluster)

@@ -16,7 +16,10 @@ def test_refuses_names_that_are_no_part_of_a_path_or_namespace(name: str) -> Non
         ({"api_port": 0}, "api_port"),
         ({"http_port": 70000}, "http_port"),
         ({"api_port": 8080}, "must differ"),
+        ({"s3_port": 8080}, "http_port and s3_port are both 8080"),
+        ({"s3_port": -1}, "s3_port"),
         ({"node_port": 8080}, "node_port"),
+        ({"node_port": 30970}, "not 30970"),
     ],
 )
 def test_refuses_impossible_settings(settings: dict[str, int], sentence: str) -> None:

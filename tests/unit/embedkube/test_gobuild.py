@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from embedkube import gobuild
-from embedkube.config import EMBEDDED_IMAGES, KUBERNETES_VERSION
+from embedkube.config import EMBEDDED_IMAGES, KUBERNETES_VERSION, S3_VERSION
 
 
 def test_the_binaries_report_the_version_of_the_module() -> None:
@@ -24,19 +25,25 @@ def test_tags_of_add_ons_are_their_module_versions(name: str) -> None:
     assert re.search(rf"/{name} v{re.escape(tag)}\b", (gobuild.SOURCES / "go.mod").read_text())
 
 
-@pytest.mark.parametrize("name", ["go.mod", "go.sum", "main.go", "pause/main.go", "toolchain.txt"])
-def test_every_source_changes_the_key(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = gobuild.key()
-    sources = tmp_path / "go"
-    shutil.copytree(gobuild.SOURCES, sources)
-    monkeypatch.setattr(gobuild, "SOURCES", sources)
-    assert gobuild.key() == before
-    with (sources / name).open("a") as file:
+def test_the_s3_server_reports_the_version_of_its_module() -> None:
+    assert f"/versitygw v{S3_VERSION} " in (gobuild.S3.sources / "go.mod").read_text()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in (gobuild.KUBERNETES, gobuild.S3) for name in module.files]
+)
+def test_every_source_changes_the_key(module: gobuild.Module, name: str, tmp_path: Path) -> None:
+    for folder in ("go", "go-s3"):
+        shutil.copytree(gobuild.SOURCES.parent / folder, tmp_path / folder)
+    copied = replace(module, sources=tmp_path / module.sources.name)
+    assert copied.key() == module.key()
+    with (copied.sources / name).open("a") as file:
         file.write("\n")
-    assert gobuild.key() != before
+    assert copied.key() != module.key()
 
 
-def test_every_program_is_pinned() -> None:
-    module = (gobuild.SOURCES / "go.mod").read_text()
-    for program in (*gobuild.PROGRAMS, *gobuild.PROGRAMS_ALONE):
-        assert program.startswith(".") or f"\t{program}\n" in module
+@pytest.mark.parametrize("module", [gobuild.KUBERNETES, gobuild.S3])
+def test_every_program_is_pinned(module: gobuild.Module) -> None:
+    text = (module.sources / "go.mod").read_text()
+    for program in (program for group in module.groups for program in group):
+        assert program.startswith(".") or re.search(rf"\s{re.escape(program)}\n", text)

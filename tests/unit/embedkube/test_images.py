@@ -15,6 +15,7 @@ ROWS = """
 - {name: localhost/x/web, tag: 2, context: web, arguments: {APP_VERSION: 2}}
 - {name: localhost/x/db, tag: 1, context: db}
 - {name: localhost/x/pause, tag: 1, binary: pause}
+- {name: localhost/x/s3, tag: 1, binary: s3}
 """
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def keys(folder: Path, base: str = "base", binaries: str = "bin") -> dict[str, str]:
-    return images.sources(images.table(folder), folder, base, binaries)
+    return images.sources(images.table(folder), folder, base, {"s3": "own"}, binaries)
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -36,7 +37,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_arguments_tell_images_of_one_context_apart(folder: Path) -> None:
-    assert len(set(keys(folder).values())) == 4
+    assert len(set(keys(folder).values())) == 5
     assert images.table(folder)[0].arguments == {"APP_VERSION": "1"}
 
 

@@ -8,9 +8,9 @@ import yaml
 from embedkube import render
 from embedkube.config import Artifacts, Cluster, Node, Paths
 
-THREE = Cluster("demo", nodes=3, api_port=16443, http_port=18080)
+THREE = Cluster("demo", nodes=3, api_port=16443, http_port=18080, s3_port=19000)
 PATHS = Paths("demo", Path("/cache"), Path("/a state/100%"))
-ARTIFACTS = Artifacts(Path("/cache/bin"), Path("/cache/rootfs"), Path("/cache/images"), Path("/cache/containerd"))
+ARTIFACTS = Artifacts(*(Path("/cache", name) for name in ("bin", "s3", "rootfs", "images", "containerd")))
 
 
 def procs(cluster: Cluster) -> dict[str, list[Path]]:
@@ -70,12 +70,16 @@ def test_supervisor_reads_paths_with_blanks_and_percent_signs() -> None:
 
 def test_proxy_checks_nodes_only_where_it_has_a_choice() -> None:
     assert "check" not in render.proxy_config(Cluster("demo"))
-    assert render.proxy_config(THREE).count("check inter 1s") == 3
+    assert render.proxy_config(THREE).count("check inter 1s") == 6
 
 
 def test_proxy_listens_on_loopback_only() -> None:
     binds = [line.split()[1] for line in render.proxy_config(THREE).splitlines() if line.strip().startswith("bind")]
-    assert binds == ["127.0.0.1:16443", "127.0.0.1:18080"]
+    assert binds == ["127.0.0.1:16443", "127.0.0.1:18080", "127.0.0.1:19000"]
+
+
+def test_proxy_has_no_port_for_an_absent_s3_server() -> None:
+    assert "listen s3" not in render.proxy_config(Cluster("demo", s3_port=0))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What every cluster runs besides Kubernetes itself: DNS, metrics, storage; and the objects of its nodes."""
+"""What every cluster runs besides Kubernetes itself: DNS, metrics, storage, an S3 server; and the objects of its nodes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from .config import (
     EMBEDDED_IMAGES,
     NODE_SHARED,
     PACKAGE,
+    S3_NAMESPACE,
+    S3_NODE_PORT,
     Cluster,
     Node,
 )
@@ -26,15 +28,23 @@ from .run import Failure
 NAMESPACE_SECONDS = 30
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 MANIFESTS = PACKAGE / "manifests"
+S3_MANIFESTS = MANIFESTS / "s3.yaml"
 DEPLOYMENTS = {
     "coredns": "kube-system",
     "metrics-server": "kube-system",
     "local-path-provisioner": "local-path-storage",
 }
+S3_DEPLOYMENT = {"s3": S3_NAMESPACE}
 
 
-def manifests(cluster: Cluster) -> list[dict[str, Any]]:
+def deployments(cluster: Cluster) -> dict[str, str]:
+    """Namespace of each add-on that must be ready."""
+    return DEPLOYMENTS | (S3_DEPLOYMENT if cluster.s3_port else {})
+
+
+def manifests(cluster: Cluster, s3_values: Mapping[str, object]) -> list[dict[str, Any]]:
     values = {
+        **s3_values,
         "cluster_domain": CLUSTER_DOMAIN,
         "coredns_image": EMBEDDED_IMAGES["coredns"],
         "coredns_replicas": min(cluster.nodes, 2),
@@ -42,10 +52,15 @@ def manifests(cluster: Cluster) -> list[dict[str, Any]]:
         "helper_image": EMBEDDED_IMAGES["helper"],
         "local_path_image": EMBEDDED_IMAGES["local-path-provisioner"],
         "metrics_server_image": EMBEDDED_IMAGES["metrics-server"],
+        "s3_image": EMBEDDED_IMAGES["versitygw"],
+        "s3_namespace": S3_NAMESPACE,
+        "s3_node_port": S3_NODE_PORT,
         "shared_path": NODE_SHARED,
     }
     found = [node_object(node) for node in cluster.all_nodes]
     for file in sorted(MANIFESTS.glob("*.yaml")):
+        if file == S3_MANIFESTS and not cluster.s3_port:
+            continue
         found += list(yaml.load_all(Template(file.read_text()).substitute(values), Loader=_LOADER))
     return found
 
@@ -64,15 +79,18 @@ def node_object(node: Node) -> dict[str, Any]:
     }
 
 
-def apply(api: KubeApi, cluster: Cluster) -> None:
+def apply(api: KubeApi, cluster: Cluster, s3_values: Mapping[str, object]) -> None:
     end = time.monotonic() + NAMESPACE_SECONDS
     # The API server says it is ready a moment before it makes its own namespaces.
     while not api.get("/api/v1/namespaces/kube-system"):
         if time.monotonic() > end:
             raise Failure(f"The API server has not made the namespace kube-system within {NAMESPACE_SECONDS} s.")
         time.sleep(0.05)
-    for manifest in manifests(cluster):
+    for manifest in manifests(cluster, s3_values):
         api.apply(manifest)
+    if not cluster.s3_port:
+        # Its data stays, for a start with the server again.
+        api.delete(f"/apis/apps/v1/namespaces/{S3_NAMESPACE}/deployments/s3")
     wanted = {node.name for node in cluster.all_nodes}
     for node in api.get("/api/v1/nodes")["items"]:
         if node["metadata"]["name"] not in wanted:
@@ -88,11 +106,11 @@ class Snapshot:
     metrics: dict[str, Any]
 
 
-def snapshot(api: KubeApi) -> Snapshot:
+def snapshot(api: KubeApi, cluster: Cluster) -> Snapshot:
     nodes = {item["metadata"]["name"]: item for item in api.get("/api/v1/nodes")["items"]}
     pods = [
         pod
-        for namespace in sorted(set(DEPLOYMENTS.values()))
+        for namespace in sorted(set(deployments(cluster).values()))
         for pod in api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
     ]
     metrics = api.get("/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io")
@@ -114,7 +132,7 @@ def waits_for(seen: Snapshot, cluster: Cluster, started: Mapping[str, datetime])
             missing.append(f"node {node.name}: {condition.get('message') or 'not registered'}")
         elif _time(condition.get("lastHeartbeatTime")) < since.get(node.name, LONG_AGO):
             missing.append(f"node {node.name}: not heard of since the start")
-    for name in DEPLOYMENTS:
+    for name in deployments(cluster):
         pods = [pod for pod in seen.pods if pod["metadata"]["name"].startswith(f"{name}-")]
         if not any(_runs(pod, since.get(pod["spec"].get("nodeName"), LONG_AGO)) for pod in pods):
             missing.append(f"{name}: {_why(pods)}")
@@ -132,7 +150,7 @@ def wait_ready(
     told = time.monotonic()
     while True:
         try:
-            missing = waits_for(snapshot(api), cluster, started)
+            missing = waits_for(snapshot(api, cluster), cluster, started)
         except UnreachableError as error:
             missing = [f"API server: {error}"]
         if not missing or time.monotonic() > end:

@@ -10,16 +10,15 @@ from functools import cached_property
 from pathlib import Path
 
 from . import gobuild, golden, images, rootfs, run
-from .config import FOLDER, KUBERNETES_VERSION, Artifacts, Paths
+from .config import FOLDER, Artifacts, Paths
 from .layout import Layout
 
 GIB = 1024**3
-# Free disk space that each part needs while it is made, generously.
-COMPILE_BYTES = 9 * GIB
+# Free disk space that the images need while they are made, generously.
 IMAGES_BYTES = 3 * GIB
 FACTS = "images.json"
-KEYED = ("base-*", "bin-*", "rootfs-*", "images-*", "containerd-*")
-LEFTOVERS = ("compile", "go-*", "settings-*", "golden-*", "*.partial")
+KEYED = ("base-*", "bin-*", "s3-*", "rootfs-*", "images-*", "containerd-*")
+LEFTOVERS = ("compile", "compile-s3", "go-*", "settings-*", "golden-*", "*.partial")
 # Every change of an image leaves old layers; beyond this the next build starts anew.
 MOST_LAYERS_BYTES = 3 * GIB
 LEAST_BYTES = GIB // 4
@@ -48,8 +47,13 @@ class Plan:
         return self.paths.embedded / "buildah"
 
     def is_complete(self) -> bool:
-        made = (self.artifacts.bin, self.artifacts.rootfs, self.artifacts.images, self.artifacts.containerd)
-        return all(path.exists() for path in made)
+        return all(path.exists() for path in vars(self.artifacts).values())
+
+    def missing_modules(self) -> list[tuple[gobuild.Module, Path]]:
+        """What is to be compiled, and where to."""
+        # The small one first: it is done while the Debian base is still being made.
+        wanted = [(gobuild.S3, self.artifacts.s3), (gobuild.KUBERNETES, self.artifacts.bin)]
+        return [(module, target) for module, target in wanted if not target.exists()]
 
 
 def images_folder(paths: Paths) -> Path:
@@ -61,14 +65,16 @@ def plan(paths: Paths) -> Plan:
     cache = paths.embedded
     folder = images_folder(paths)
     table = images.table(folder)
-    bin_key, base_key, rootfs_key = gobuild.key(), rootfs.base_key(), rootfs.rootfs_key()
-    sources = images.sources(table, folder, base_key, bin_key)
+    bin_key, s3_key = gobuild.KUBERNETES.key(), gobuild.S3.key()
+    base_key, rootfs_key = rootfs.base_key(), rootfs.rootfs_key()
+    sources = images.sources(table, folder, base_key, {"versitygw": s3_key}, bin_key)
     images_key = run.digest(json.dumps(sources, sort_keys=True))
     return Plan(
         paths=paths,
         base=cache / f"base-{base_key}.tar",
         artifacts=Artifacts(
             bin=cache / f"bin-{bin_key}",
+            s3=cache / f"s3-{s3_key}",
             rootfs=cache / f"rootfs-{rootfs_key}",
             images=cache / f"images-{images_key}",
             containerd=cache / f"containerd-{images_key}",
@@ -107,8 +113,8 @@ def build(paths: Paths) -> Artifacts:
 def _check_space(wanted: Plan) -> None:
     cache = wanted.paths.embedded
     needed = 0
-    if not wanted.artifacts.bin.exists():
-        needed += COMPILE_BYTES - run.tree_bytes(gobuild.GoBuild(cache, wanted.logs).work)
+    for module, _target in wanted.missing_modules():
+        needed = max(needed, module.space - run.tree_bytes(cache / module.work))
     if not wanted.artifacts.containerd.exists():
         needed += IMAGES_BYTES - run.tree_bytes(wanted.storage)
     needed = max(needed, LEAST_BYTES)
@@ -128,13 +134,14 @@ class _Build:
         self.made = wanted.artifacts
         self.layout = Layout(self.made.images.with_name(f"{self.made.images.name}.partial"))
         self.previous = _previous(wanted)
-        self.progress = run.Progress(sum(steps for path, steps in self._steps() if not path.exists()))
+        modules = 2 * len(wanted.missing_modules())
+        steps = sum(steps for path, steps in self._steps() if not path.exists())
+        self.progress = run.Progress(steps + modules + (1 if modules else 0))
         self.compiled: Future[None] = Future()
 
     def _steps(self) -> list[tuple[Path, int]]:
-        """What is to be made and in how many steps."""
+        """What is to be made besides programs and in how many steps."""
         return [
-            (self.made.bin, 3),
             (self.plan.base, 1),
             (self.made.rootfs, 1),
             (self.made.images, 2),
@@ -157,16 +164,19 @@ class _Build:
             raise next((error for error in failures if not isinstance(error, run.Stopped)), failures[0])
 
     def _compile(self) -> None:
-        if self.made.bin.exists():
+        missing = self.plan.missing_modules()
+        if not missing:
             return
-        go = gobuild.GoBuild(self.plan.paths.embedded, self.plan.logs)
+        log = self.plan.logs / "compile.log"
         with self.progress.step(f"Install Go {gobuild.go_version()}"):
-            go.install_toolchain()
-        with self.progress.step("Download the sources of Kubernetes and its add-ons") as step:
-            packages = go.download(step)
-        with self.progress.step(f"Compile Kubernetes {KUBERNETES_VERSION} and its add-ons") as step:
-            go.compile(step, packages, self.made.bin)
-            go.remove_leftovers()
+            toolchain = gobuild.install_toolchain(self.plan.paths.embedded, log)
+        for module, target in missing:
+            go = gobuild.GoBuild(module, toolchain, log)
+            with self.progress.step(f"Download the sources of {module.title}") as step:
+                packages = go.download(step)
+            with self.progress.step(f"Compile {module.title}") as step:
+                go.compile(step, packages, target)
+        run.remove(toolchain)
 
     def _make_images(self) -> None:
         if not self.plan.base.exists():
@@ -190,7 +200,8 @@ class _Build:
         with self.progress.step("Pack the add-ons into images"):
             for image in changed:
                 if image.binary:
-                    self.layout.add_binary(image.reference, self.made.bin / image.binary)
+                    folder = self.made.s3 if image.binary == "versitygw" else self.made.bin
+                    self.layout.add_binary(image.reference, folder / image.binary)
             self.layout.keep(self.plan.sources)
             self._write_facts()
         self.layout.folder.rename(self.made.images)

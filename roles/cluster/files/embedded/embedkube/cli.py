@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     shape.add_argument("--api-port", type=int, default=6443, help="API server on 127.0.0.1 (default: 6443)")
     shape.add_argument("--http-port", type=int, default=8080, help="application on 127.0.0.1 (default: 8080)")
     shape.add_argument("--node-port", type=int, default=30080, help="NodePort that --http-port leads to")
+    shape.add_argument("--s3-port", type=int, default=9000, help="S3 server on 127.0.0.1, 0 for none (default: 9000)")
     shape.add_argument("--unsafe-no-fsync", action="store_true", help="for tests: data may be lost with the machine")
     check = argparse.ArgumentParser(add_help=False)
     check.add_argument("--check", action="store_true", help="only say what would be done")
@@ -111,6 +112,7 @@ def _start(options: argparse.Namespace) -> int:
         api_port=options.api_port,
         http_port=options.http_port,
         node_port=options.node_port,
+        s3_port=options.s3_port,
         fsync=not options.unsafe_no_fsync,
     )
     runs = f"cluster {cluster.name} runs at {cluster.local_url}, kubeconfig {paths.kubeconfig}"
@@ -167,6 +169,8 @@ def _status(options: argparse.Namespace) -> int:
     print(f"Cluster {found['name']}: {found['state']}")
     if found["state"] in ("running", "degraded"):
         print(f"  API         {found['api']}\n  application {found['http']}\n  kubeconfig  {found['kubeconfig']}")
+        if found["s3"]:
+            print(f"  S3          {found['s3']}, credentials in {paths.s3}")
         for node in found["nodes"]:
             ready = "ready" if node["ready"] else "not ready"
             print(f"  node {node['name']}     {node['process']}, {ready}, {node['zone']}, logs {node['logs']}")

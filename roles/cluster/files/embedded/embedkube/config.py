@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 KUBERNETES_VERSION = "v1.36.3"
+S3_VERSION = "1.8.0"
 
 # What the cluster itself runs as pods; the build makes these images from its own binaries.
 EMBEDDED_IMAGES = {
@@ -18,6 +19,7 @@ EMBEDDED_IMAGES = {
     "local-path-provisioner": "localhost/embedded/local-path-provisioner:0.0.30",
     # Has a shell: makes and removes the folders of volumes.
     "helper": "localhost/embedded/helper:1",
+    "versitygw": f"localhost/embedded/versitygw:{S3_VERSION}",
 }
 
 PACKAGE = Path(__file__).resolve().parent
@@ -32,6 +34,8 @@ DNS_SERVICE_ADDRESS = SERVICE_NETWORK[10]
 CLUSTER_DOMAIN = "cluster.local"
 API_PORT_IN_CLUSTER = 6443
 MOST_NODES = 9
+S3_NAMESPACE = "embedded-s3"
+S3_NODE_PORT = 30970
 
 # Names that the multicall binary `kube` answers to; the build links each of them to it.
 KUBE_COMMANDS = (
@@ -93,6 +97,11 @@ class Paths:
         return self.state / "pki"
 
     @property
+    def s3(self) -> Path:
+        """How to reach the cluster's S3 server: its authority and its users' credentials."""
+        return self.state / "s3"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.state / "kubeconfig"
 
@@ -148,6 +157,7 @@ class Artifacts:
     """What the build leaves in the cache, each folder complete or absent."""
 
     bin: Path
+    s3: Path
     rootfs: Path
     images: Path
     containerd: Path
@@ -187,6 +197,8 @@ class Cluster:
     api_port: int = 6443
     http_port: int = 8080
     node_port: int = 30080
+    # 0 runs no S3 server.
+    s3_port: int = 9000
     fsync: bool = True
 
     def __post_init__(self) -> None:
@@ -197,13 +209,17 @@ class Cluster:
             )
         if not 1 <= self.nodes <= MOST_NODES:
             raise ValueError(f"The number of nodes must be 1 to {MOST_NODES}, not {self.nodes}.")
-        for option, port in (("api_port", self.api_port), ("http_port", self.http_port)):
+        ports = {"api_port": self.api_port, "http_port": self.http_port}
+        if self.s3_port != 0:
+            ports["s3_port"] = self.s3_port
+        for option, port in ports.items():
             if not 1 <= port <= 65535:
                 raise ValueError(f"{option} must be a port number from 1 to 65535, not {port}.")
-        if self.api_port == self.http_port:
-            raise ValueError(f"api_port and http_port are both {self.api_port}; they must differ.")
-        if not 30000 <= self.node_port <= 32767:
-            raise ValueError(f"node_port must be 30000 to 32767, not {self.node_port}.")
+            same = [other for other in ports if other < option and ports[other] == port]
+            if same:
+                raise ValueError(f"{same[0]} and {option} are both {port}; they must differ.")
+        if not 30000 <= self.node_port <= 32767 or self.node_port == S3_NODE_PORT:
+            raise ValueError(f"node_port must be 30000 to 32767 and not {S3_NODE_PORT}, not {self.node_port}.")
 
     @property
     def all_nodes(self) -> list[Node]:
@@ -222,6 +238,11 @@ class Cluster:
     def local_url(self) -> str:
         """The API server as the machine reaches it."""
         return f"https://127.0.0.1:{self.api_port}"
+
+    @property
+    def s3_url(self) -> str:
+        """The S3 server as the machine reaches it; its certificate names localhost."""
+        return f"https://localhost:{self.s3_port}"
 
     @property
     def switch_namespace(self) -> str:

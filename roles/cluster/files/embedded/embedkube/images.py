@@ -64,14 +64,19 @@ def _image(row: dict[str, Any]) -> Image:
     )
 
 
-def sources(images: Iterable[Image], folder: Path, base_key: str, bin_key: str) -> dict[str, str]:
-    """For each image a key that changes with everything it is made of."""
+def sources(
+    images: Iterable[Image], folder: Path, base_key: str, bin_keys: Mapping[str, str], bin_key: str
+) -> dict[str, str]:
+    """For each image a key that changes with everything it is made of.
+
+    `bin_keys` has the keys of binaries that are not compiled with all others, whose key is `bin_key`.
+    """
     base = run.digest(base_key, (folder / BASE_CONTAINERFILE).read_bytes())
     contexts: dict[str, str] = {}
     keys = {}
     for image in images:
         if image.binary:
-            keys[image.reference] = run.digest(image.binary, bin_key, layout.RECIPE)
+            keys[image.reference] = run.digest(image.binary, bin_keys.get(image.binary, bin_key), layout.RECIPE)
             continue
         if image.context not in contexts:
             contexts[image.context] = context_key(folder / image.context)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, network, render, run, supervise
+from . import cgroups, network, render, run, s3, supervise
 from .config import PACKAGE, Artifacts, Cluster, Node, Paths
 from .inside import init_process, supervisor_of
 from .kubeapi import KubeApi
@@ -29,6 +29,7 @@ START_STEPS = 6
 
 API_PORT_VARIABLE = "cluster_embedded_api_port"
 HTTP_PORT_VARIABLE = "cluster_embedded_http_port"
+S3_PORT_VARIABLE = "cluster_embedded_s3_port"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Wanted:
             texts += [f"{name}\n{text}" for name, text in sorted(render.node_files(cluster, node).items())]
         texts += [(render.SCRIPTS / name).read_text() for name in render.MACHINE_SCRIPTS]
         addons = [file.read_text() for file in sorted((PACKAGE / "manifests").glob("*.yaml"))]
-        addons.append((PACKAGE / "addons.py").read_text())
+        addons += [(PACKAGE / name).read_text() for name in ("addons.py", "s3.py")]
         return cls(_digest(texts), artifacts.images.name, _digest(addons))
 
 
@@ -94,7 +95,7 @@ def is_unchanged(cluster: Cluster, paths: Paths, artifacts: Artifacts) -> bool:
     applied = Applied.read(paths)
     if applied is None or applied.cluster != cluster or not paths.kubeconfig.exists():
         return False
-    if not (paths.bin / "kubectl").exists():
+    if not (paths.bin / "kubectl").exists() or not s3.is_complete(paths, cluster):
         return False
     # A year before the end everything is made anew; this run shall come before that.
     if (applied.certificates_until - datetime.now(UTC)).days < 365:
@@ -130,6 +131,8 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
         until = pki.ensure(paths.pki, cluster)
         text = pki.kubeconfig(paths.pki, "admin", cluster.local_url, cluster.name)
         pki.write_private(paths.kubeconfig, text)
+        if cluster.s3_port:
+            s3.write_credentials(paths)
         for node in cluster.all_nodes:
             nodes.write_config(cluster, paths, node)
         paths.etc.mkdir(mode=0o700, exist_ok=True)
@@ -150,6 +153,8 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
             cgroups.kill(cluster, found)
             ports.check_free(cluster.api_port, "the API server", API_PORT_VARIABLE)
             ports.check_free(cluster.http_port, "the application", HTTP_PORT_VARIABLE)
+            if cluster.s3_port:
+                ports.check_free(cluster.s3_port, "the S3 server", S3_PORT_VARIABLE)
             cgroups.create(cluster, found)
             network.create(cluster, artifacts.rootfs)
             # Should this run be interrupted, the next one goes on with what then runs.
@@ -168,7 +173,7 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
             if loaded:
                 progress.say(f"      {node.name}: {', '.join(loaded)}")
     with progress.step("Apply DNS, metrics and storage"):
-        addons.apply(api, cluster)
+        addons.apply(api, cluster, s3.manifest_values(paths) if cluster.s3_port else {})
     what = "the node" if cluster.nodes == 1 else f"the {cluster.nodes} nodes"
     with progress.step(f"Wait until {what}, DNS, metrics and storage are ready"):
         missing = addons.wait_ready(api, cluster, started, READY_SECONDS, lambda line: progress.say(f"      {line}"))
@@ -350,7 +355,7 @@ def _remove_state(paths: Paths) -> None:
     mounts.detach_below(paths.state)
     for name in (
         "applied.json", "applied.partial", "bin", "etc", "kubeconfig", "kubeconfig.partial", "logs", "nodes", "pki",
-        "proxy-root", "shared", "supervisor.sock", "supervisord.pid",
+        "proxy-root", "s3", "shared", "supervisor.sock", "supervisord.pid",
     ):  # fmt: skip
         if (path := paths.state / name).exists() or path.is_symlink():
             run.remove(path)

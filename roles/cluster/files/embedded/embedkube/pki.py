@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .config import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, Cluster, Node
+from .config import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, S3_NAMESPACE, Cluster, Node
 
 LIFETIME = timedelta(days=3650)
 RENEW_BEFORE = timedelta(days=365)
 
 CA = "ca"
 FRONT_PROXY_CA = "front-proxy-ca"
+S3 = "s3"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def subjects(cluster: Cluster) -> list[Subject]:
         "kubernetes.default.svc",
         f"kubernetes.default.svc.{CLUSTER_DOMAIN}",
     )
+    service = f"s3.{S3_NAMESPACE}.svc"
+    s3_names = (f"{service}.{CLUSTER_DOMAIN}", service, "localhost", IPv4Address("127.0.0.1"))
     fixed = [
         Subject("apiserver", "kube-apiserver", server=api_names),
         Subject("apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
@@ -56,6 +59,7 @@ def subjects(cluster: Cluster) -> list[Subject]:
         Subject("scheduler", "system:kube-scheduler"),
         Subject("kube-proxy", "system:kube-proxy"),
         Subject("kube-router", "embedded:kube-router"),
+        Subject(S3, "s3", server=s3_names),
     ]
     for node in cluster.all_nodes:
         fixed.append(Subject(kubelet_client(node), f"system:node:{node.name}", "system:nodes"))

@@ -18,6 +18,7 @@ from .config import (
     NODE_SUPERVISOR,
     PACKAGE,
     POD_NETWORK,
+    S3_NODE_PORT,
     Artifacts,
     Cluster,
     Node,
@@ -127,21 +128,28 @@ def supervisor_config(
 
 
 def proxy_config(cluster: Cluster) -> str:
-    # One node has nothing to fail over to, and checks would only fill the application's log.
-    check = " check inter 1s" if cluster.nodes > 1 else ""
-    servers = [
-        f"  server {node.name} {node.address}:{cluster.node_port} namespace {cluster.switch_namespace}{check}"
-        for node in cluster.all_nodes
-    ]
-    return render(
+    text = render(
         "haproxy.cfg",
         {
             "api_port": cluster.api_port,
             "api_port_in_cluster": API_PORT_IN_CLUSTER,
             "control_plane": cluster.control_plane.name,
             "control_plane_address": cluster.control_plane.address,
-            "http_port": cluster.http_port,
-            "http_servers": "\n".join(servers),
             "switch_namespace": cluster.switch_namespace,
         },
     )
+    services = [("http", cluster.http_port, cluster.node_port)]
+    if cluster.s3_port:
+        services.append(("s3", cluster.s3_port, S3_NODE_PORT))
+    return text + "".join(_listener(cluster, *service) for service in services)
+
+
+def _listener(cluster: Cluster, name: str, port: int, node_port: int) -> str:
+    """A port of the machine that leads to a NodePort of all nodes."""
+    # One node has nothing to fail over to, and checks would only fill the application's log.
+    check = " check inter 1s" if cluster.nodes > 1 else ""
+    servers = [
+        f"  server {node.name} {node.address}:{node_port} namespace {cluster.switch_namespace}{check}"
+        for node in cluster.all_nodes
+    ]
+    return "\n".join(["", f"listen {name}", f"  bind 127.0.0.1:{port}", "  balance roundrobin", *servers, ""])

@@ -55,6 +55,7 @@ def describe(cluster: Cluster, paths: Paths, ready: dict[str, bool] | None) -> d
         "state": state,
         "api": cluster.local_url,
         "http": f"http://127.0.0.1:{cluster.http_port}",
+        "s3": cluster.s3_url if cluster.s3_port else "",
         "kubeconfig": str(paths.kubeconfig),
         "context": cluster.name,
         "kubectl": str(paths.bin / "kubectl"),
