@@ -72,6 +72,11 @@ class Client:
         path = kind.path(metadata.get("namespace", ""), metadata["name"])
         return self._json("PATCH", path, _with_dry_run(query, dry_run), manifest, "application/apply-patch+yaml")
 
+    def merge(self, kind: Kind, namespace: str, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the named fields alone, whoever owns them; None removes one."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return self._json("PATCH", kind.path(namespace, name), query, change, "application/merge-patch+json")
+
     def delete(self, kind: Kind, namespace: str, name: str, dry_run: bool = False) -> None:
         """Delete in the background; an object that is gone already is fine."""
         query = _with_dry_run({"propagationPolicy": "Background"}, dry_run)
