@@ -1,0 +1,35 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The last failure of each kind of job, kept in the store until a run of that kind succeeds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from backup import times
+from backup.errors import BackupError, StoreError
+
+from .settings import Settings
+
+
+@contextlib.contextmanager
+def recorded(settings: Settings, kind: str) -> Iterator[None]:
+    """Write the failure of a job of that kind, or remove that of an earlier one; without a kind do nothing."""
+    started = datetime.now(UTC)
+    try:
+        yield
+    except BackupError as error:
+        if kind:
+            record = {"id": times.backup_id(started), "kind": kind, "time": times.iso(datetime.now(UTC)), "message": str(error)}
+            # The failure itself is what people must read, also where it is the store that fails.
+            with contextlib.suppress(StoreError):
+                settings.store().write(_key(kind), json.dumps(record).encode())
+        raise
+    if kind:
+        settings.store().delete([_key(kind)])
+
+
+def _key(kind: str) -> str:
+    return f"failures/{kind}.json"
