@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from . import volumes
@@ -174,7 +175,7 @@ class Exchanger:
         for each in found:
             labels = each["spec"]["selector"]["matchLabels"]
             selector = ",".join(f"{key}={value}" for key, value in labels.items())
-            self._wait_until_gone(lambda selector=selector: self._pods(selector), "it would write again too early")
+            self._wait_until_gone(partial(self._pods, selector), "it would write again too early")
 
     def _stop_database(self) -> None:
         for each in _stateful_sets(self._client, self._namespace):
