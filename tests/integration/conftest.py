@@ -1,6 +1,6 @@
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from application import Application
 from servers import PgBouncer, Postgres, Redis
+from stores import SERVERS, Store
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,36 @@ def pgbouncer(folder: Path, postgres: Postgres) -> Iterator[PgBouncer]:
     server = PgBouncer(folder / "pgbouncer", postgres)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def store_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Store]]:
+    """Starts an S3 server by its name when the first test asks for it."""
+    started: dict[str, Store] = {}
+
+    def found(name: str) -> Store:
+        if name not in started:
+            started[name] = SERVERS[name](tmp_path_factory.mktemp(name))
+        return started[name]
+
+    yield found
+    for server in started.values():
+        server.stop()
+
+
+@pytest.fixture(params=list(SERVERS))
+def store(request: pytest.FixtureRequest, store_of: Callable[[str], Store]) -> Store:
+    return store_of(request.param)
+
+
+@pytest.fixture
+def versitygw(store_of: Callable[[str], Store]) -> Store:
+    return store_of("versitygw")
+
+
+@pytest.fixture
+def seaweedfs(store_of: Callable[[str], Store]) -> Store:
+    return store_of("seaweedfs")
 
 
 @pytest.fixture
