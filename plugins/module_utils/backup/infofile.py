@@ -30,12 +30,10 @@ def parse(text: str, name: str, wanted: frozenset[str] | None = None) -> Section
     """
     digest = hashlib.sha1(b"{", usedforsecurity=False)
     sections: Sections = {}
-    section, recorded, first_key = "", None, True
-    for line in text.splitlines():
+    section, hashed, recorded = "", "", ""
+    for line in text.split("\n"):
         if line.startswith("[") and line.endswith("]"):
-            digest.update(b"" if not section else b"},")
-            section, first_key = line[1:-1], True
-            digest.update(f'"{section}":{{'.encode())
+            section = line[1:-1]
             continue
         if not line:
             continue
@@ -45,12 +43,16 @@ def parse(text: str, name: str, wanted: frozenset[str] | None = None) -> Section
         if section == _CHECKSUM_SECTION and key == _CHECKSUM_KEY:
             recorded = value
             continue
-        digest.update(f'{"" if first_key else ","}"{key}":{value}'.encode())
-        first_key = False
+        if section == hashed:
+            digest.update(b",")
+        else:
+            digest.update(f'{"}," if hashed else ""}"{section}":{{'.encode())
+            hashed = section
+        digest.update(f'"{key}":{value}'.encode())
         if wanted is None or section in wanted:
             sections.setdefault(section, {})[key] = _value(value, name)
     digest.update(b"}}")
-    if recorded is None:
+    if not recorded:
         raise InfoFileError(f"{name} is cut off: it has no checksum.")
     if recorded != f'"{digest.hexdigest()}"':
         raise InfoFileError(f"{name} is damaged: its checksum does not match.")
@@ -75,13 +77,17 @@ def _value(text: str, name: str) -> Any:
 
 def render(sections: Sections) -> str:
     """The file that pgBackRest would write, checksum included."""
-    lines, hashed = [], []
-    for section, values in sections.items():
-        texts = {key: json.dumps(value, separators=(",", ":")) for key, value in values.items()}
-        lines += [f"[{section}]", *(f"{key}={text}" for key, text in texts.items())]
-        hashed.append(f'"{section}":{{' + ",".join(f'"{key}":{text}' for key, text in texts.items()) + "}")
-        if section == _CHECKSUM_SECTION:
-            lines.append(f'{_CHECKSUM_KEY}="@"')
-        lines.append("")
-    checksum = hashlib.sha1(("{" + ",".join(hashed) + "}").encode(), usedforsecurity=False).hexdigest()
-    return "\n".join(lines).replace(f'{_CHECKSUM_KEY}="@"', f'{_CHECKSUM_KEY}="{checksum}"')
+    texts = {
+        section: {key: json.dumps(value, separators=(",", ":")) for key, value in values.items()}
+        for section, values in sections.items()
+    }
+    hashed = ",".join(
+        f'"{section}":{{' + ",".join(f'"{key}":{value}' for key, value in values.items()) + "}"
+        for section, values in texts.items()
+    )
+    checksum = hashlib.sha1(f"{{{hashed}}}".encode(), usedforsecurity=False).hexdigest()
+    texts_and_checksum = [*texts.items(), (_CHECKSUM_SECTION, {_CHECKSUM_KEY: f'"{checksum}"'})]
+    return "\n".join(
+        f"[{section}]\n" + "".join(f"{key}={value}\n" for key, value in values.items())
+        for section, values in texts_and_checksum
+    )
