@@ -47,6 +47,37 @@ def test_a_changed_file_concerns_only_the_images_of_its_context(folder: Path) ->
     assert changed(before, keys(folder)) == {"web:1", "web:2"}
 
 
+def test_an_image_on_another_changes_with_it(folder: Path) -> None:
+    with (folder / images.TABLE).open("a") as table:
+        table.write("- {name: localhost/x/app, tag: 1, context: app, arguments: {BASE: 'localhost/x/db:1'}}\n")
+    (folder / "app").mkdir()
+    before = keys(folder)
+    (folder / "db" / "new").touch()
+    assert changed(before, keys(folder)) == {"db:1", "app:1"}
+    rows = images.table(folder)
+    assert [image.reference for image in images.with_bases(rows[-1:], rows)] == [
+        "localhost/x/db:1",
+        "localhost/x/app:1",
+    ]
+
+
+def test_a_base_must_come_first(folder: Path) -> None:
+    row = "- {name: a, tag: 1, context: web, arguments: {BASE: 'b:1'}}\n- {name: b, tag: 1, context: db}"
+    (folder / images.TABLE).write_text(row)
+    with pytest.raises(Failure, match="a:1 must come after its base b:1"):
+        keys(folder)
+
+
+def test_a_further_folder_counts(folder: Path) -> None:
+    (folder / images.TABLE).write_text("- {name: a, tag: 1, context: web, contexts: {more: ../more}}")
+    more = folder.parent / "more"
+    more.mkdir()
+    (more / "file").write_text("a")
+    before = keys(folder)
+    (more / "file").write_text("b")
+    assert keys(folder) != before
+
+
 def test_a_changed_base_concerns_every_image_on_it(folder: Path) -> None:
     assert changed(keys(folder), keys(folder, base="other")) == {"web:1", "web:2", "db:1"}
 

@@ -226,10 +226,13 @@ class _Build:
             builder = images.Builder(self.made.rootfs, self.plan.storage, self.plan.folder, settings, log)
             step.detail = "base"
             builder.make_base(self.plan.base)
-            for number, image in enumerate(changed, 1):
-                step.detail = f"{number} of {len(changed)}, {image.reference}"
+            # A base that did not change is quickly made of its layers, or anew where these are gone.
+            wanted = images.with_bases(changed, self.plan.table)
+            for number, image in enumerate(wanted, 1):
+                step.detail = f"{number} of {len(wanted)}, {image.reference}"
                 builder.build(image)
-                builder.export(image, self.layout.folder)
+                if image in changed:
+                    builder.export(image, self.layout.folder)
 
     def _write_facts(self) -> None:
         facts = {

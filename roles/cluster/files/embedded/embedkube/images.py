@@ -19,7 +19,7 @@ TABLE = "embedded/images.yml"
 BASE = "localhost/embedded/base:trixie"
 BASE_CONTAINERFILE = "embedded/base/Containerfile"
 NOT_CONTENT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
-FIELDS = {"name", "tag", "context", "containerfile", "arguments", "binary"}
+FIELDS = {"name", "tag", "context", "containerfile", "contexts", "arguments", "binary"}
 # Fast to pack and to unpack, and half the size of gzip's fastest level.
 COMPRESSION = ("--compression-format=zstd", "--compression-level=3")
 
@@ -33,6 +33,13 @@ class Image:
     containerfile: str = "Containerfile"
     binary: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    # More folders to copy from: their names in the Containerfile, and where they are beside the context's folder.
+    contexts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """The image that it is built on."""
+        return self.arguments.get("BASE", BASE)
 
 
 def table(folder: Path) -> list[Image]:
@@ -61,6 +68,7 @@ def _image(row: dict[str, Any]) -> Image:
         containerfile=row.get("containerfile", "Containerfile"),
         binary=row.get("binary", ""),
         arguments={name: str(value) for name, value in (row.get("arguments") or {}).items()},
+        contexts=dict(row.get("contexts") or {}),
     )
 
 
@@ -71,18 +79,32 @@ def sources(
 
     `bin_keys` has the keys of binaries that are not compiled with all others, whose key is `bin_key`.
     """
-    base = run.digest(base_key, (folder / BASE_CONTAINERFILE).read_bytes())
+    bases = {BASE: run.digest(base_key, (folder / BASE_CONTAINERFILE).read_bytes())}
     contexts: dict[str, str] = {}
-    keys = {}
+    keys: dict[str, str] = {}
     for image in images:
         if image.binary:
             keys[image.reference] = run.digest(image.binary, bin_keys.get(image.binary, bin_key), layout.RECIPE)
             continue
         if image.context not in contexts:
             contexts[image.context] = context_key(folder / image.context)
+        if image.base not in bases | keys:
+            raise run.Failure(f"{TABLE}: {image.reference} must come after its base {image.base}.")
         arguments = json.dumps(dict(image.arguments), sort_keys=True)
-        keys[image.reference] = run.digest(base, contexts[image.context], image.containerfile, arguments)
+        more = [part for name, path in image.contexts.items() for part in (name, context_key(folder / path))]
+        base = (bases | keys)[image.base]
+        keys[image.reference] = run.digest(base, contexts[image.context], image.containerfile, arguments, *more)
     return keys
+
+
+def with_bases(changed: Iterable[Image], images: Iterable[Image]) -> list[Image]:
+    """The changed images in the table's order, and before each the image of the table that it is built on."""
+    wanted = {image.reference for image in changed}
+    table = list(images)
+    for image in reversed(table):
+        if image.reference in wanted and image.context:
+            wanted.add(image.base)
+    return [image for image in table if image.reference in wanted and image.context]
 
 
 def context_key(context: Path) -> str:
@@ -124,6 +146,9 @@ class Builder:
 
     def build(self, image: Image) -> None:
         context = f"/run/images/{image.context}"
+        contexts = {
+            name: Bind((self.folder / path).resolve(), f"/run/contexts/{name}") for name, path in image.contexts.items()
+        }
         mounts = {
             SETTINGS_FOLDER: SETTINGS_FOLDER,
             PIP_SETTINGS: f"{SETTINGS_FOLDER}/pip.conf",
@@ -133,11 +158,13 @@ class Builder:
             [
                 *("build", "--layers", "--pull=never", *_limits()),
                 *(f"--volume={source}:{target}:ro" for target, source in mounts.items()),
-                f"--build-arg=BASE={BASE}",
-                *(f"--build-arg={name}={value}" for name, value in image.arguments.items()),
+                f"--build-arg=BASE={image.base}",
+                *(f"--build-arg={name}={value}" for name, value in image.arguments.items() if name != "BASE"),
+                *(f"--build-context={name}={folder.target}" for name, folder in contexts.items()),
                 *(f"--file={context}/{image.containerfile}", f"--tag={image.reference}", context),
             ],
             f"Building image {image.reference}",
+            contexts.values(),
         )
 
     def export(self, image: Image, target: Path) -> None:
