@@ -97,6 +97,12 @@ class Segments:
     def find(self, number: int) -> Segment | None:
         return next(self.between(number, number), None)
 
+    def newest_upload(self) -> float:
+        return max(self._modified, default=0.0)
+
+    def first_upload_since(self, seconds: float) -> float | None:
+        return min((upload for upload in self._modified if upload >= seconds), default=None)
+
     def count_below(self, number: int) -> tuple[int, int]:
         """(objects, bytes) of the segments before C(number)."""
         index = bisect_left(self.numbers, number)
