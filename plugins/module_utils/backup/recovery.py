@@ -236,9 +236,7 @@ class _Question:
             return ()
         return (f"Whether {self.target.text} comes after base {chain.base.label} shows only when it is replayed.",)
 
-    def _prove_moment(self, chain: Chain, candidates: Sequence[Chain]) -> tuple[str, ...]:
-        moment = self.target.moment
-        assert moment is not None
+    def _prove_moment(self, moment: datetime, chain: Chain, candidates: Sequence[Chain]) -> tuple[str, ...]:
         if self._upload_times_are_original():
             if chain.last_segment(self.archive).modified < moment.timestamp():
                 raise self.refusal(self._end_of(chain))
