@@ -22,6 +22,9 @@ def explain(error: KubeError, manifest: Manifest, live: Manifest | None) -> str:
     if error.status == 404 and 'namespaces "' in text:
         name = manifest["metadata"].get("namespace")
         return f"{describe(manifest)}: the namespace {name} does not exist; create it first (--tags namespace)."
+    if error.status == 403 and "being terminated" in text:
+        name = manifest["metadata"].get("namespace")
+        return f"{describe(manifest)}: the namespace {name} is being deleted; run this again when it is gone."
     if error.status in (401, 403) and " cannot " in text:
         return f"{describe(manifest)}: {text}."
     return f"{describe(manifest)} is refused: {_shortened(error, text)}."

@@ -170,6 +170,12 @@ LIVE = {**MANIFEST, "spec": {"serviceName": "old"}}
             "StatefulSet postgres: the namespace n does not exist; create it first (--tags namespace).",
         ),
         (
+            ApiError(
+                'configmaps "y" is forbidden: unable to create new content in n because it is being terminated', 403
+            ),
+            "StatefulSet postgres: the namespace n is being deleted; run this again when it is gone.",
+        ),
+        (
             ApiError("x" * 400, 422, "", {"causes": [{"field": "spec.a", "message": "Required value"}]}),
             "StatefulSet postgres is refused: spec.a: Required value.",
         ),
