@@ -20,6 +20,7 @@ NEEDED_RIGHTS: tuple[tuple[str, str], ...] = (
     ("apps", "statefulsets"),
     ("autoscaling", "horizontalpodautoscalers"),
     ("batch", "jobs"),
+    ("batch", "cronjobs"),
     ("networking.k8s.io", "networkpolicies"),
     ("policy", "poddisruptionbudgets"),
 )

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Beside the server: keeps database roles and passwords equal to the Secrets, drops the slots of pods that are gone, and makes
-# a standby that the primary can no longer feed start again from a copy. "keeper.sh once" does one round.
+# Beside the server: keeps database roles and passwords equal to the Secrets, drops the slots of pods that are gone, makes a
+# standby that the primary can no longer feed start again from a copy, and gives an archive its heartbeat. "keeper.sh once" does
+# one round, "keeper.sh heartbeat" one beat.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -119,14 +120,31 @@ keep() {
   fi
 }
 
-if [ "${1:-}" = once ]; then
-  keep
-  exit
-fi
+# PostgreSQL recovers to a moment only when a transaction ended after it: without one a minute, an idle database's archive
+# would reach back to its last write alone.
+heartbeat() {
+  local_psql postgres <<'SQL' > /dev/null 2>&1
+SET synchronous_commit = local;
+SELECT pg_logical_emit_message(true, 'hustlex.heartbeat', clock_timestamp()::text)
+WHERE current_setting('archive_mode') <> 'off' AND NOT pg_is_in_recovery();
+SQL
+}
+
+case ${1:-} in
+  once)
+    keep
+    exit ;;
+  heartbeat)
+    heartbeat
+    exit ;;
+esac
 trap 'exit 0' TERM INT
+beat=0
 while :; do
   # Says why it failed on stderr and is tried again; a primary without its roles is not ready.
   sh "$0" once || log "trying again"
+  now=$(date +%s)
+  if [ $((now - beat)) -ge 60 ] && sh "$0" heartbeat; then beat=$now; fi
   if [ -e "$synced" ]; then pause=10; else pause=1; fi
   sleep $pause &
   wait $!
