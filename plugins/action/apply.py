@@ -20,6 +20,7 @@ from ..module_utils.kube.kinds import WELL_KNOWN, WORKLOADS
 from ..module_utils.kube.live import LiveSet
 from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
+from ..module_utils.kube.mask import masked
 from ..module_utils.kube.recorded import keeps_data
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 from ..plugin_utils.render_dir import write_set
@@ -67,7 +68,8 @@ class ActionModule(ActionBase):
         return result
 
     def _render(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        desired = resolve(self._desired(arguments, {**variables, "recorded": {}}), None)
+        # Masked first, so that no checksum of a secret is written either, and generated ones change nothing.
+        desired = resolve([masked(item) for item in self._desired(arguments, {**variables, "recorded": {}})], None)
         folder = Path(arguments["render_dir"])
         files = write_set(folder, arguments["name"], desired, dry_run=self._task.check_mode)
         objects = [{"kind": item["kind"], "name": item["metadata"]["name"], "action": "rendered"} for item in desired]
