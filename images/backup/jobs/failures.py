@@ -22,7 +22,12 @@ def recorded(settings: Settings, kind: str) -> Iterator[None]:
         yield
     except BackupError as error:
         if kind:
-            record = {"id": times.backup_id(started), "kind": kind, "time": times.iso(datetime.now(UTC)), "message": str(error)}
+            record = {
+                "id": times.backup_id(started),
+                "kind": kind,
+                "time": times.iso(datetime.now(UTC)),
+                "message": str(error),
+            }
             # The failure itself is what people must read, also where it is the store that fails.
             with contextlib.suppress(StoreError):
                 settings.store().write(_key(kind), json.dumps(record).encode())
