@@ -23,8 +23,8 @@ from backup.storage import Store
 from backup.wal import parse_segment
 
 from .instance import Instance, programs, run
-from .recovered import Replay, examine, forget_recovery, restored_segment
 from .progress import say
+from .recovered import Replay, examine, forget_recovery, restored_segment
 from .settings import Settings
 from .target_volume import TargetVolume
 
@@ -39,6 +39,7 @@ PROGRESS_SECONDS = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", help="time with offset, lsn:, xid:, name: or latest")
     parser.add_argument("--expect", help="digest of the plan that was agreed on")
+    parser.add_argument("--base", default="", help="base backup of that plan")
     parser.add_argument("--last", default="", help="last WAL segment of that plan")
     parser.add_argument("--data", type=Path, required=True, help="data directory to restore into")
     parser.add_argument("--timeout", type=float, default=6 * 3600, help="longest replay, in seconds")
@@ -51,15 +52,22 @@ def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     volume = TargetVolume(arguments.data)
     if arguments.serve:
         serve(volume)
-    return restore(
-        settings,
-        settings.store(),
-        volume,
-        Target.parse(arguments.target),
-        arguments.expect,
-        arguments.last,
-        arguments.timeout,
-    )
+    order = Order(Target.parse(arguments.target), arguments.expect, arguments.base, arguments.last)
+    return restore(settings, settings.store(), volume, order, arguments.timeout)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was agreed on: the target, the digest of its plan, and what makes the same plan again."""
+
+    target: Target
+    digest: str
+    base: str = ""
+    last: str = ""
+
+    @property
+    def timeline(self) -> int | None:
+        return parse_segment(self.last)[0] if self.last else None
 
 
 @dataclass(frozen=True)
@@ -76,37 +84,26 @@ PATHS = Paths()
 
 
 def restore(
-    settings: Settings,
-    store: Store,
-    volume: TargetVolume,
-    target: Target,
-    expect: str,
-    last: str,
-    timeout: float,
-    paths: Paths = PATHS,
+    settings: Settings, store: Store, volume: TargetVolume, order: Order, timeout: float, paths: Paths = PATHS
 ) -> dict[str, Any]:
-    """The report of a recovery to `target`, done anew unless an earlier run of the same plan finished it.
+    """The report of a recovery, done anew unless an earlier run of the same plan finished it.
 
-    Raises RefusedError when what the store can give now is not the plan with digest `expect`.
+    Raises RefusedError when what the store can give now is another plan.
     """
     now = datetime.now(UTC)
-    agreed = plan(
-        read_catalogue(store, now, stanza=settings.stanza, segment_bytes=settings.wal_segment_bytes),
-        target,
-        now,
-        last_segment=last,
-    )
-    if agreed.digest() != expect:
+    catalogue = read_catalogue(store, now, stanza=settings.stanza, segment_bytes=settings.wal_segment_bytes)
+    agreed = plan(catalogue, order.target, now, timeline=order.timeline, base=order.base, last_segment=order.last)
+    if agreed.digest() != order.digest:
         raise RefusedError("The archive changed since the plan was made, so it is another plan now: run this again.")
     with volume.locked() as lock:
-        record = volume.claim(expect)
+        record = volume.claim(order.digest)
         if record.get("report"):
-            say("This recovery is complete already.")
+            say("this recovery is complete already")
             report: dict[str, Any] = record["report"]
             return report
         volume.check_space(agreed.bytes)
         report = recover(settings, agreed, volume, lock, timeout, paths)
-        volume.write({"digest": expect, "target": target.text, "report": report})
+        volume.write({"digest": order.digest, "target": order.target.text, "report": report})
         return report
 
 
