@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,8 +69,11 @@ class Environment:
     store: Memory
     settings: Any
 
-    def run(self, action: str = "restore", backup: str = "latest", confirm: str = "test") -> dict[str, Any]:
-        return restore_dump.main(SimpleNamespace(action=action, backup=backup, confirm=confirm), self.settings)  # type: ignore[arg-type]
+    def run(
+        self, action: str = "restore", backup: str = "latest", confirm: str = "test", volume_bytes: int = 0
+    ) -> dict[str, Any]:
+        arguments = Namespace(action=action, backup=backup, confirm=confirm, volume_bytes=volume_bytes)
+        return restore_dump.main(arguments, self.settings)
 
     def databases(self) -> list[str]:
         return self.pod.sql("SELECT datname FROM pg_database WHERE datname ~ '^hustlex' ORDER BY 1").split()
@@ -264,7 +268,9 @@ def test_what_is_no_dump_is_said_to_be_none(env: Environment) -> None:
     data = b"hello"
     env.dump(size=len(data), sha256=hashlib.sha256(data).hexdigest())
     env.store.objects[f"postgres/dumps/{ID}/hustlex.dump"] = data
-    with pytest.raises(BackupError, match=r"pg_restore cannot read postgres/dumps/.*: input file does not appear to be a valid archive"):
+    with pytest.raises(
+        BackupError, match=r"pg_restore cannot read postgres/dumps/.*: input file does not appear to be a valid archive"
+    ):
         env.run()
     assert env.databases() == [LIVE, "hustlex_template"]
 
@@ -288,13 +294,11 @@ def test_a_table_that_the_manifest_has_must_be_there(env: Environment) -> None:
         env.run()
 
 
-def test_a_second_copy_must_fit(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOLUME_BYTES", str(200 << 20))
+def test_a_second_copy_must_fit(env: Environment) -> None:
     env.dump(database_bytes=1 << 30)
     with pytest.raises(RefusedError, match="a second copy needs"):
-        env.run()
-    monkeypatch.setenv("VOLUME_BYTES", str(20 << 30))
-    assert env.run()["changed"]
+        env.run(volume_bytes=200 << 20)
+    assert env.run(volume_bytes=20 << 30)["changed"]
 
 
 def test_a_dump_of_a_later_version_is_refused(env: Environment) -> None:
@@ -306,8 +310,17 @@ def test_a_dump_of_a_later_version_is_refused(env: Environment) -> None:
 @pytest.mark.parametrize("action", ["swap", "revert", "remove"])
 @pytest.mark.parametrize("confirm", ["", "production"])
 def test_nothing_changes_without_confirmation(env: Environment, action: str, confirm: str) -> None:
+    env.run()
+    env.run("swap")
     with pytest.raises(RefusedError, match="confirm=test"):
         env.run(action, confirm=confirm)
+    assert env.databases() == [LIVE, BEFORE, "hustlex_template"]
+
+
+def test_a_copy_that_nobody_uses_is_removed_without_confirmation(env: Environment) -> None:
+    env.run()
+    assert env.run("remove", confirm="")["removed"] == [RESTORED]
+    assert not env.run("remove", confirm="")["changed"]
 
 
 def test_a_swap_needs_a_restore_and_a_way_back_a_swap(env: Environment) -> None:
@@ -382,6 +395,6 @@ def test_restores_also_when_the_live_database_is_gone(env: Environment) -> None:
 def test_the_password_is_in_no_message(env: Environment) -> None:
     wrong = SimpleNamespace(**{**vars(env.settings), "password": lambda _role: "not-the:password\\"})
     with pytest.raises(BackupError) as failed:
-        restore_dump.main(SimpleNamespace(action="remove", backup="latest", confirm="test"), wrong)  # type: ignore[arg-type]
+        Environment(env.pod, env.pods, env.store, wrong).run()
     assert "password authentication failed" in str(failed.value)
     assert "not-the" not in str(failed.value)

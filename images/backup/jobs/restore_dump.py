@@ -7,7 +7,6 @@ python3 -m jobs restore-dump --backup latest|ID [--action restore|swap|revert|re
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,24 +21,33 @@ from .settings import Settings
 from .swap import exchange
 
 PREFIX = "postgres/dumps/"
-CAPACITY_VARIABLE = "VOLUME_BYTES"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backup", default="latest", help="ID of a dump, or latest")
     parser.add_argument("--action", choices=["restore", "swap", "revert", "remove"], default="restore")
-    parser.add_argument("--confirm", default="", help="name of the environment; everything but restore needs it")
+    parser.add_argument(
+        "--confirm", default="", help="name of the environment; what changes or drops live data needs it"
+    )
+    parser.add_argument(
+        "--volume-bytes", type=int, default=0, help="size of the database's volume; 0 when it is not known"
+    )
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
-    if arguments.action != "restore" and arguments.confirm != settings.environment:
-        raise RefusedError(
-            f"This changes the database of {settings.environment}: confirm it with confirm={settings.environment}."
-        )
     with login(settings, "restore") as server, server.locked():
         if arguments.action == "restore":
-            return restored(server, settings, arguments.backup, int(os.environ.get(CAPACITY_VARIABLE) or 0))
+            return restored(server, settings, arguments.backup, arguments.volume_bytes)
+        if arguments.confirm != settings.environment and needs_confirmation(server, settings.database, arguments):
+            raise RefusedError(
+                f"This changes the database of {settings.environment}: confirm it with confirm={settings.environment}."
+            )
         return ACTIONS[arguments.action](server, settings.database, arguments.backup)
+
+
+def needs_confirmation(server: Server, live: str, arguments: argparse.Namespace) -> bool:
+    """A copy that nobody uses yet goes without; the database of before a swap is the way back."""
+    return arguments.action != "remove" or bool(backups_of(server.databases(), live, "before"))
 
 
 def restored(server: Server, settings: Settings, backup: str, capacity: int) -> dict[str, Any]:
