@@ -23,6 +23,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 NODES = WELL_KNOWN["v1", "Node"]
 ROLES = Path(__file__).parents[2] / "roles"
+# Folders of templates for what a person starts later: a deploy has no values for them.
+OPERATIONS = ("recovery", "restore")
 STORAGE_CLASSES = WELL_KNOWN["storage.k8s.io/v1", "StorageClass"]
 
 
@@ -63,7 +65,11 @@ class ActionModule(ActionBase):
     def _workloads(self, role: str, variables: dict[str, Any]) -> list[manifests.Manifest]:
         """What a role's templates that hold containers render to."""
         folder = ROLES / role
-        paths = [path for path in sorted(folder.rglob("templates/**/*.j2")) if "containers:" in path.read_text("utf-8")]
+        paths = [
+            path
+            for path in sorted(folder.rglob("templates/**/*.j2"))
+            if path.parent.name not in OPERATIONS and "containers:" in path.read_text("utf-8")
+        ]
         return [item for _file, item in manifests.load(render(self._templar, paths, [str(folder)], variables))]
 
     def _readable(self, client: Client, kind: Kind, check: Any) -> list[str]:
