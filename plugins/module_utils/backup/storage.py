@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -117,6 +118,7 @@ class Lease:
         self._body = body
         self._expires = expires
         self._clock = clock
+        self._changing = threading.Lock()
 
     def check(self) -> None:
         """Raises LockedError when the time is up or another run has taken the lock."""
@@ -125,9 +127,18 @@ class Lease:
         if not self.still_ours():
             raise LockedError("Another run took the lock; this one stops.")
 
+    def renew(self, seconds: float) -> None:
+        """Hold the lock for C(seconds) from now; LockedError when another run has taken it."""
+        expires = self._clock() + seconds
+        with self._changing:
+            body = json.dumps({**json.loads(self._body), "expires": _iso(expires)}).encode()
+            self._store.replace(self._key, self._body, body)
+            self._body, self._expires = body, expires
+
     def still_ours(self) -> bool:
         try:
-            return self._store.read(self._key) == self._body
+            with self._changing:
+                return self._store.read(self._key) == self._body
         except MissingError:
             return False
 
@@ -326,6 +337,19 @@ class Store:
         except _ConflictError as error:
             raise LockedError("Another run took the lock at the same moment. Try again later.") from error
 
+    def replace(self, key: str, old: bytes, new: bytes) -> None:
+        """Write C(new) where C(old) is; LockedError when something else is there."""
+        with self._errors("read", key):
+            answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
+            found = answer["Body"].read()
+        if found != old:
+            raise LockedError("Another run took the lock; this one stops.")
+        try:
+            with self._errors("write", key):
+                self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=new, IfMatch=answer["ETag"])
+        except _ConflictError as error:
+            raise LockedError("Another run took the lock; this one stops.") from error
+
     @contextlib.contextmanager
     def _errors(self, verb: str, what: str) -> Iterator[None]:
         where = self.settings.endpoint or "AWS S3"
@@ -368,6 +392,9 @@ def _client(settings: StoreSettings) -> Any:
             retries={"mode": "standard", "max_attempts": 5},
             connect_timeout=10,
             read_timeout=60,
+            # By default small writes are sent in pieces, which not every store understands.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
             s3={"addressing_style": "path" if settings.path_style else "auto"},
         ),
     )
