@@ -97,15 +97,16 @@ class Segments:
     def find(self, number: int) -> Segment | None:
         return next(self.between(number, number), None)
 
-    def newest_upload(self) -> float:
-        return max(self._modified, default=0.0)
+    def newest_upload(self, first: int = 0) -> float:
+        """When the newest of the segments from C(first) on was uploaded; 0 when there is none."""
+        return max(self._modified[bisect_left(self.numbers, first) :], default=0.0)
 
     def first_upload_since(self, seconds: float) -> float | None:
         return min((upload for upload in self._modified if upload >= seconds), default=None)
 
-    def count_below(self, number: int) -> tuple[int, int]:
-        """(objects, bytes) of the segments before C(number)."""
-        index = bisect_left(self.numbers, number)
+    def count_to(self, last: int) -> tuple[int, int]:
+        """(objects, bytes) of the segments up to C(last)."""
+        index = bisect_right(self.numbers, last)
         return index, sum(self._sizes[:index])
 
     def to_dict(self, segment_bytes: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -138,6 +138,18 @@ def chains(archive: Archive, bases: Iterable[Base]) -> list[Chain]:
     timelines = sorted({*archive.timelines, *archive.history_files})
     found = (chain(archive, base, timeline) for base in bases if base.valid for timeline in timelines)
     return [chain for chain in found if chain and chain.arrives]
+
+
+def recorded_timeline(archive: Archive, valid: Sequence[Base]) -> int:
+    """The current timeline by recorded facts alone: the newest base's, or the newest that left it after that base."""
+    newest = valid[-1]
+    after = [
+        number
+        for number, file in archive.history_files.items()
+        for switch in file.switches
+        if switch.timeline == newest.timeline and switch.lsn >= newest.stop_lsn and number in archive.timelines
+    ]
+    return max([newest.timeline, *after])
 
 
 def windows(archive: Archive, bases: Iterable[Base]) -> tuple[Window, ...]:

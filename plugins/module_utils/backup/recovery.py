@@ -16,7 +16,8 @@ What is proved, from names, sizes and recorded metadata:
   not come, PostgreSQL stops with an error.
 
 Which timeline: the one asked for, else the one that was current at the target: the timeline whose segment was the
-first to be uploaded at or after the target. For the other kinds of target it is the timeline of the newest upload,
+first to be uploaded at or after the target; after a failover that is the heir, which also has the old one's last
+commits. For the other kinds of target it is the timeline of the newest upload,
 provided that the newest base, or a promotion after it, says the same; otherwise a person has to name it.
 """
 
@@ -32,7 +33,7 @@ from . import times, wal
 from .archive import Archive, Segment
 from .bases import Base
 from .catalogue import Catalogue
-from .chains import Chain, Piece, Window, chains
+from .chains import Chain, Piece, Window, chains, recorded_timeline
 from .errors import RefusedError
 from .target import Target
 
@@ -178,24 +179,28 @@ class _Question:
                 number: one.first_upload_since(self.target.moment.timestamp()) for number, one in timelines.items()
             }
             found = {number: upload for number, upload in after.items() if upload is not None}
-            return min(found, key=lambda number: (found[number], number)) if found else newest
-        recorded = self._recorded_timeline()
+            return self._heir(min(found, key=lambda number: (found[number], number)) if found else newest)
+        recorded = recorded_timeline(self.archive, self.catalogue.valid_bases)
         if recorded != newest:
             raise self.refusal(
                 f"the newest base belongs to timeline {recorded}, the newest WAL to timeline {newest}: name the timeline"
             )
         return newest
 
-    def _recorded_timeline(self) -> int:
-        """The newest base's timeline, or the newest one that branched off it after that base."""
-        base = self.catalogue.valid_bases[-1]
-        after = [
-            number
+    def _heir(self, timeline: int) -> int:
+        """The timeline that goes on where C(timeline) ended with nothing written behind the switch: a failover.
+
+        What C(timeline) committed last is only there, in the copy of the segment that was not full.
+        """
+        last = self.archive.segments(timeline).numbers[-1]
+        heirs = [
+            (self.archive.segments(number).first_upload_since(0), number)
             for number, file in self.archive.history_files.items()
-            for switch in file.switches
-            if switch.timeline == base.timeline and switch.lsn >= base.stop_lsn and number in self.archive.timelines
+            if file.switches[-1].timeline == timeline
+            and wal.segment_of(file.switches[-1].lsn, self.archive.segment_bytes) > last
+            and number in self.archive.timelines
         ]
-        return max([base.timeline, *after])
+        return self._heir(min(heirs)[1]) if heirs else timeline
 
     def choose(self, candidates: Sequence[Chain], named: bool) -> Chain:
         """The base to begin with; RefusedError when all of them ended after the target."""
