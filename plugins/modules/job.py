@@ -59,8 +59,8 @@ options:
     default: stop
   adopt_finished:
     description:
-      - Whether to take the result of a Job with the same settings that succeeded after its controller was killed,
-        instead of running it again.
+      - Whether to take the result of a Job with the same settings that succeeded in the last hour, after its controller
+        was killed, instead of running it again.
     type: bool
     default: false
 attributes:

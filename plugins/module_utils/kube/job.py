@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import evidence, job_log, job_manifest
@@ -30,6 +31,8 @@ UNSCHEDULABLE_GRACE_SECONDS = 30.0
 SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_LOGS = 1.0
 LOG_LINES = 200
+# An older result is no answer to what a person asks for now.
+ADOPTED_WITHIN = timedelta(hours=1)
 # Kubernetes ends a Job a little later than we do: until then its log can be read.
 DEADLINE_MARGIN_SECONDS = 60
 
@@ -41,7 +44,7 @@ class Order:
     name: names the Job, and so what can be running only once.
     template: a Job's manifest, or empty when `cron_job` names the CronJob that has it.
     leave_at_timeout: the Job goes on when the wait is over (the next run waits on), else it is stopped.
-    adopt_finished: take the result of an equal Job that succeeded while nobody looked, instead of a new run.
+    adopt_finished: take the result of an equal Job that succeeded in the last hour while nobody looked.
     """
 
     namespace: str
@@ -147,7 +150,7 @@ def _start(client: Client, manifest: Manifest, adopt_finished: bool, say: Callab
                 )
             say(f"Job {name} is running already: wait for it")
             return True
-        if state.ready and adopt_finished and job_manifest.same_job(live, manifest):
+        if state.ready and adopt_finished and job_manifest.same_job(live, manifest) and _is_recent(live):
             say(f"Job {name} has ended already: take its result")
             return True
     if live is not None:
@@ -157,6 +160,11 @@ def _start(client: Client, manifest: Manifest, adopt_finished: bool, say: Callab
     except ApiError as error:
         raise KubeError(explain(error, manifest, None)) from error
     return False
+
+
+def _is_recent(job: Mapping[str, Any]) -> bool:
+    ended = (job.get("status") or {}).get("completionTime")
+    return bool(ended) and datetime.now(UTC) - datetime.fromisoformat(ended) < ADOPTED_WITHIN
 
 
 @dataclass(frozen=True)
