@@ -351,6 +351,12 @@ class Store:
             raise LockedError("Another run took the lock; this one stops.") from error
 
     @contextlib.contextmanager
+    def asking(self, verb: str, what: str) -> Iterator[Any]:
+        """The client of botocore, for requests about the bucket itself; failures become sentences all the same."""
+        with self._errors(verb, what):
+            yield self._client
+
+    @contextlib.contextmanager
     def _errors(self, verb: str, what: str) -> Iterator[None]:
         where = self.settings.endpoint or "AWS S3"
         try:
@@ -392,10 +398,10 @@ def _client(settings: StoreSettings) -> Any:
             retries={"mode": "standard", "max_attempts": 5},
             connect_timeout=10,
             read_timeout=60,
-            # By default small writes are sent in pieces, which not every store understands.
+            s3={"addressing_style": "path" if settings.path_style else "auto"},
+            # Checksums behind the content are what servers other than AWS's stumble over, and TLS has its own.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            s3={"addressing_style": "path" if settings.path_style else "auto"},
         ),
     )
 
