@@ -141,4 +141,4 @@ def login(settings: Settings, role: str) -> Iterator[Server]:
         file.write(f"*:*:*:*:{password}\n")
         file.flush()
         own = {"PGHOST": settings.database_host, "PGUSER": role, "PGPASSFILE": file.name, "PGCONNECT_TIMEOUT": "10"}
-        yield Server({"PGPORT": DATABASE_PORT, **os.environ, **own, "PGAPPNAME": "hustlex-restore"})
+        yield Server({"PGPORT": DATABASE_PORT, **os.environ, **own, "PGAPPNAME": f"hustlex-{role}"})

@@ -17,9 +17,9 @@ from backup.catalogue import DUMPS
 from backup.copies import MANIFEST
 from backup.errors import BackupError
 
-from .databases import Server, login
+from .databases import login
 from .progress import say
-from .settings import DATABASE_PORT, Settings
+from .settings import Settings
 
 RECORDED_AS = "dump"
 OBJECT = "hustlex.dump"
@@ -38,13 +38,11 @@ def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     store = settings.store()
     started = datetime.now(UTC)
     name = times.backup_id(started)
-    with login(settings.folder / "database" / "BACKUP_PASSWORD") as environment:
-        environment |= {"PGHOST": settings.database_host, "PGPORT": DATABASE_PORT, "PGUSER": ROLE}
-        server = Server(environment)
+    with login(settings, ROLE) as server:
         version, lsn, size = server.rows(settings.database, FACTS)[0]
         tables = {table: int(rows) for table, rows in server.rows(settings.database, TABLES)}
         say(f"dumping {settings.database} ({int(size) / 1e6:.0f} MB) as {name}")
-        with Dump(settings.database, arguments.compress, environment) as dump:
+        with Dump(settings.database, arguments.compress, server.environment) as dump:
             uploaded = store.upload(f"{DUMPS}{name}/{OBJECT}", dump.chunks(), dump.check)
     manifest = {
         "id": name,
