@@ -153,7 +153,7 @@ def _checkout(repository: Repository, clone: Path, dry_run: bool) -> None:
 
 def _push(repository: Repository, clone: Path) -> None:
     # A local repository that is not bare may have the branch checked out: its files follow, if nobody edits them.
-    options = ()
+    options: tuple[str, ...] = ()
     if repository.path is not None:
         options = ("--receive-pack", "git -c receive.denyCurrentBranch=updateInstead receive-pack")
     done = _run(clone, ("push", "--quiet", *options, "origin", f"HEAD:refs/heads/{repository.branch}"))

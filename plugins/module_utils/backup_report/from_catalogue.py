@@ -52,7 +52,7 @@ def _runs(archive: Archive) -> Iterator[Run]:
             if oldest is None or newest is None:
                 continue
             start, end = sorted((oldest.modified, newest.modified))
-            size = segments.count_below(last + 1)[1] - segments.count_below(first)[1]
+            size = segments.count_to(last)[1] - segments.count_to(first - 1)[1]
             names = archive.name(timeline, first), archive.name(timeline, last)
             yield Run(timeline, *names, last - first + 1, size, times.from_epoch(start), times.from_epoch(end))
 

@@ -164,7 +164,7 @@ def _start(client: Client, manifest: Manifest, adopt_finished: bool, say: Callab
 
 def _is_recent(job: Mapping[str, Any]) -> bool:
     ended = (job.get("status") or {}).get("completionTime")
-    return bool(ended) and datetime.now(UTC) - datetime.fromisoformat(ended) < ADOPTED_WITHIN
+    return ended is not None and datetime.now(UTC) - datetime.fromisoformat(ended) < ADOPTED_WITHIN
 
 
 @dataclass(frozen=True)
