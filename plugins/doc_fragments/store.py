@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = r"""
+    STORE = r"""
 options:
   store:
     description: The bucket with the backups, as this machine reaches it.
@@ -40,6 +40,13 @@ options:
         description: Profile in that file.
         type: str
         default: ""
+requirements:
+  - python >= 3.11
+  - boto3 >= 1.40
+"""
+    DOCUMENTATION = (
+        STORE.partition("requirements:")[0]
+        + r"""
   stanza:
     description: Name of the database in the repository of pgBackRest.
     type: str
@@ -52,3 +59,4 @@ requirements:
   - python >= 3.11
   - boto3 >= 1.40
 """
+    )

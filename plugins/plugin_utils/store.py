@@ -12,7 +12,7 @@ from ..module_utils.backup.catalogue import Catalogue, read_catalogue
 from ..module_utils.backup.errors import BackupError
 from ..module_utils.backup.storage import Store, StoreSettings
 
-STORE_ARGUMENTS: dict[str, Any] = {
+STORE_ARGUMENT: dict[str, Any] = {
     "store": {
         "type": "dict",
         "required": True,
@@ -26,6 +26,9 @@ STORE_ARGUMENTS: dict[str, Any] = {
             "profile": {"type": "str", "default": ""},
         },
     },
+}
+STORE_ARGUMENTS: dict[str, Any] = {
+    **STORE_ARGUMENT,
     "stanza": {"type": "str", "default": "main"},
     "wal_segment_bytes": {"type": "int", "default": wal.DEFAULT_SEGMENT_BYTES},
 }
