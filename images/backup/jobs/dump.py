@@ -18,7 +18,7 @@ from backup.copies import MANIFEST
 from backup.errors import BackupError
 
 from .databases import login
-from .progress import say
+from .progress import patiently, say
 from .settings import Settings
 
 RECORDED_AS = "dump"
@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     started = datetime.now(UTC)
     name = times.backup_id(started)
     with login(settings, ROLE) as server:
-        version, lsn, size = server.rows(settings.database, FACTS)[0]
+        version, lsn, size = patiently(lambda: server.rows(settings.database, FACTS))[0]
         tables = {table: int(rows) for table, rows in server.rows(settings.database, TABLES)}
         say(f"dumping {settings.database} ({int(size) / 1e6:.0f} MB) as {name}")
         with Dump(settings.database, arguments.compress, server.environment) as dump:

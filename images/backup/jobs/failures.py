@@ -20,13 +20,13 @@ def recorded(settings: Settings, kind: str) -> Iterator[None]:
     started = datetime.now(UTC)
     try:
         yield
-    except BackupError as error:
+    except Exception as error:
         if kind:
             record = {
                 "id": times.backup_id(started),
                 "kind": kind,
                 "time": times.iso(datetime.now(UTC)),
-                "message": str(error),
+                "message": str(error) if isinstance(error, BackupError) else f"{type(error).__name__}: {error}",
             }
             # The failure itself is what people must read, also where it is the store that fails.
             with contextlib.suppress(StoreError):

@@ -83,7 +83,7 @@ def run(
             match = _LOG_LINE.match(line)
             level, text = match.groups() if match else ("", line.strip())
             if level in ("ERROR", "WARN"):
-                last.append(re.sub(r"^\[\d+\]: ", "", text))
+                last.append(text)
             if text and not text.startswith(("HINT", f"{command} command")):
                 on_line(f"{level + ': ' if level in ('ERROR', 'WARN') else ''}{text}")
         code = process.wait()
@@ -93,7 +93,7 @@ def run(
     if code == -9:
         raise BackupError(f"pgbackrest {command} did not end within {seconds:.0f} s.")
     if code:
-        raise PgBackRestError(command, code, (last[0] if last else "it said nothing").rstrip("."))
+        raise PgBackRestError(command, code, last_words("".join(last)))
 
 
 def info(settings: Settings) -> dict[str, Any]:
@@ -101,7 +101,13 @@ def info(settings: Settings) -> dict[str, Any]:
     argv = ["pgbackrest", f"--stanza={settings.stanza}", "--output=json", "info"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-        raise PgBackRestError("info", done.returncode, words[0])
+        raise PgBackRestError("info", done.returncode, last_words(done.stderr or done.stdout))
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found[0] if found else {}
+
+
+def last_words(text: str) -> str:
+    """The last error in a log, without the time and the code before it."""
+    lines = [line for line in text.strip().splitlines() if "HINT" not in line] or ["it said nothing"]
+    errors = [line for line in lines if "ERROR" in line] or lines
+    return re.sub(r"^.*?\[\d+\]: ", "", errors[-1]).strip().rstrip(".")
