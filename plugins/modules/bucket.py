@@ -71,7 +71,7 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: Says what would be made or set.
+    description: Says what would be made or set; only that, while a file of O(store) is not there yet.
     support: full
   diff_mode:
     description: Shows what differs.
