@@ -158,5 +158,5 @@ def _judge(
     except (UnicodeDecodeError, KeyError, TypeError):
         return replace(base, problem=f"The manifest of base {label} is not readable.", readable=False)
     if not same:
-        return replace(base, problem=f"The manifest of base {label} belongs to another backup.")
+        return replace(base, problem=f"The manifest of base {label} belongs to another backup.", readable=False)
     return replace(base, tablespaces=tuple(name for name in manifest["backup:target"] if name.startswith("pg_tblspc/")))
