@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from backup.errors import BackupError, LockedError, RefusedError
 from .settings import DATABASE_PORT, Settings
 
 STATEMENT_SECONDS = 24 * 3600
+# The network lets a new pod through only after some seconds, and a database may be restarting.
+CONNECT_SECONDS = 60.0
 _LOCK = 4_851_213_001
 _FIELD, _ROW = "\x1f", "\x1e"
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -80,6 +83,19 @@ class Server:
             raise BackupError(f"PostgreSQL refused: {first_error(done.stderr)}.")
         return [row.split(_FIELD) for row in done.stdout.removesuffix("\n").split(_ROW) if row]
 
+    def wait(self, seconds: float) -> None:
+        """Until the server takes connections; one that refuses the role is not waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.rows("postgres", "")
+            except BackupError as error:
+                if not _AWAY.search(str(error)) or time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            else:
+                return
+
     def value(self, database: str, statement: str, **values: str) -> str:
         rows = self.rows(database, statement, **values)
         return rows[0][0] if rows else ""
@@ -123,6 +139,9 @@ class Server:
             process.communicate()
 
 
+_AWAY = re.compile(
+    "Connection refused|timeout|timed out|starting up|shutting down|could not translate|No route|closed the connection"
+)
 _PSQL = ("psql", "-XAtq", f"--field-separator={_FIELD}", f"--record-separator={_ROW}")
 
 
@@ -141,4 +160,6 @@ def login(settings: Settings, role: str) -> Iterator[Server]:
         file.write(f"*:*:*:*:{password}\n")
         file.flush()
         own = {"PGHOST": settings.database_host, "PGUSER": role, "PGPASSFILE": file.name, "PGCONNECT_TIMEOUT": "10"}
-        yield Server({"PGPORT": DATABASE_PORT, **os.environ, **own, "PGAPPNAME": f"hustlex-{role}"})
+        server = Server({"PGPORT": DATABASE_PORT, **os.environ, **own, "PGAPPNAME": f"hustlex-{role}"})
+        server.wait(CONNECT_SECONDS)
+        yield server
