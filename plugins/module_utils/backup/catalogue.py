@@ -44,7 +44,8 @@ class Readable(Protocol):
 class Catalogue:
     """C(problems) are sentences about what cannot be read or does not fit: with any of them nothing may be deleted.
 
-    C(warnings) are sentences that a person should know; C(state) is what the last retention run left.
+    C(unfinished) sets have no manifest: pgBackRest resumes or removes them. C(unlisted) sets have one and are taken into
+    backup.info by the next base backup. C(warnings) are sentences that a person should know; C(state) is what the last retention run left.
     """
 
     at: datetime
@@ -52,6 +53,7 @@ class Catalogue:
     snapshots: tuple[Copy, ...] = ()
     bases: tuple[Base, ...] = ()
     unfinished: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     archives: dict[str, Archive] = field(default_factory=dict)
     current: str = ""
     gaps: tuple[Gap, ...] = ()
@@ -80,6 +82,7 @@ class Catalogue:
             "snapshots": [copy.to_dict() for copy in self.snapshots],
             "bases": [base.to_dict() for base in self.bases],
             "unfinished": list(self.unfinished),
+            "unlisted": list(self.unlisted),
             "archives": [archive.to_dict() for _id, archive in sorted(self.archives.items())],
             "current": self.current,
             "gaps": [gap.to_dict() for gap in self.gaps],
@@ -118,6 +121,7 @@ def read_catalogue(
         snapshots,
         repository.bases,
         repository.unfinished,
+        repository.unlisted,
         repository.archives,
         repository.current,
         chains.gaps(current, repository.bases) if current else (),
@@ -136,6 +140,7 @@ class _Repository:
     archives: dict[str, Archive] = field(default_factory=dict)
     bases: tuple[Base, ...] = ()
     unfinished: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     current: str = ""
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -224,8 +229,9 @@ def _read_repository(store: Readable, reader: _Reader, stanza: str, segment_byte
         info = archived = None
     found.archives, histories = wal_archive.read_names(store.list(wal_folder), wal_folder, segment_bytes)
     _read_histories(reader, found, histories)
-    listed = {base.label for base in found.bases}
-    found.unfinished = tuple(sorted(set(folders) - listed))
+    loose = sorted(set(folders) - {base.label for base in found.bases})
+    found.unfinished = tuple(label for label in loose if not folders[label].manifest)
+    found.unlisted = tuple(label for label in loose if folders[label].manifest)
     found.problems += _contradictions(info, archived, bool(folders or found.archives), found.problems)
     for base in found.bases:
         if base.problem:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import BackupError
@@ -18,7 +18,7 @@ class Keep:
     keep their newest one.
     """
 
-    days: float = 30
+    days: float = 30.0
     minimum: int = 2
     daily: int = 0
     weekly: int = 0
@@ -35,27 +35,21 @@ class Policy:
     descend from them.
     """
 
-    window_days: float = 7
+    window_days: float = 7.0
     minimum_bases: int = 2
     dumps: Keep = field(default_factory=Keep)
-    snapshots: Keep = field(default_factory=lambda: Keep(days=7))
+    snapshots: Keep = field(default_factory=lambda: Keep(days=7.0))
     cap: str = "20%"
-    max_skew_seconds: float = 300
+    max_skew_seconds: float = 300.0
     abandoned_timelines: tuple[int, ...] = ()
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Policy:
         """Raises BackupError for what is not a policy."""
         try:
-            given = dict(values)
-            for kind in ("dumps", "snapshots"):
-                if kind in given:
-                    default = getattr(cls(), kind)
-                    given[kind] = Keep(**{**default.__dict__, **given[kind]})
-            if "abandoned_timelines" in given:
-                given["abandoned_timelines"] = tuple(int(number) for number in given["abandoned_timelines"])
-            policy = cls(**{**given, "cap": str(given.get("cap", cls.cap))})
-        except (TypeError, ValueError) as error:
+            given = {key: _as(getattr(cls(), key), value) for key, value in values.items()}
+            policy = cls(**given)
+        except (AttributeError, TypeError, ValueError) as error:
             raise BackupError(f"The retention policy is not understood: {error}.") from error
         policy.check()
         return policy
@@ -89,3 +83,12 @@ class Policy:
             "snapshots": dict(self.snapshots.__dict__),
             "abandoned_timelines": list(self.abandoned_timelines),
         }
+
+
+def _as(default: Any, value: Any) -> Any:
+    """C(value) in the type of the default: variables arrive as text at times."""
+    if isinstance(default, Keep):
+        return replace(default, **{key: _as(getattr(default, key), each) for key, each in value.items()})
+    if isinstance(default, tuple):
+        return tuple(int(number) for number in value)
+    return type(default)(value)

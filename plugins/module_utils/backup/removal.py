@@ -17,9 +17,10 @@ from .retention import RetentionPlan, counts
 from .retention_bases import Decision, WalRange
 from .storage import DeleteOutcome
 
-# pgBackRest expires by its own count after every expire; this many full sets there never are.
+# pgBackRest expires by its own count after every expire; this many full sets there never are. WAL goes by a count of
+# its own, so that no set goes with it.
 _KEEP_ALL = "--repo1-retention-full=9999999"
-_OPTIONS = ("--log-level-console=info", "--log-level-file=off", "--repo1-retention-full-type=count")
+_OPTIONS = ("--repo1-retention-full-type=count", _KEEP_ALL, "--log-level-console=info", "--log-level-file=off")
 _REMOVED_SET = re.compile(r"remove expired backup (\S+)")
 _REMOVED_WAL = re.compile(r"(\S+) remove archive, start = ([0-9A-F]{16,24}), stop = ([0-9A-F]{16,24})")
 
@@ -139,9 +140,10 @@ def _expire_bases(
 ) -> RetentionResult:
     """Newest first, so that a set goes before the one that it builds on."""
     labels = sorted((one.id for one in plan.deletes("base")), reverse=True)
+    unfinished = _unfinished(plan)
     for label in labels:
-        arguments = ("expire", f"--set={label}", _KEEP_ALL, *_OPTIONS)
-        foretold = set(_REMOVED_SET.findall(pgbackrest((*arguments, "--dry-run"))))
+        arguments = ("expire", f"--set={label}", *_OPTIONS)
+        foretold = set(_REMOVED_SET.findall(pgbackrest((*arguments, "--dry-run")))) - unfinished
         if foretold != {label}:
             raise BackupError(
                 f"pgBackRest would remove {', '.join(sorted(foretold)) or 'nothing'} instead of {label}; it was not run."
@@ -163,9 +165,10 @@ def _expire_wal(
 ) -> RetentionResult:
     if not plan.wal_deletes:
         return result
-    arguments = ("expire", f"--repo1-retention-full={plan.fulls}", *_OPTIONS)
+    by_fulls = ("--repo1-retention-archive-type=full", f"--repo1-retention-archive={plan.fulls}")
+    arguments = ("expire", *by_fulls, *_OPTIONS)
     printed = pgbackrest((*arguments, "--dry-run"))
-    problem = _disagreement(printed, plan.wal_deletes)
+    problem = _disagreement(printed, plan.wal_deletes, _unfinished(plan))
     if problem:
         raise BackupError(f"{problem}; no WAL was removed. Look at the catalogue and run retention again.")
     before_step()
@@ -176,11 +179,16 @@ def _expire_wal(
     return replace(result, segments=objects, bytes=result.bytes + size)
 
 
-def _disagreement(printed: str, planned: Sequence[WalRange]) -> str:
+def _unfinished(plan: RetentionPlan) -> set[str]:
+    """What backups left that were cut off: every expire cleans it up."""
+    return {one.id for one in plan.keeps("unfinished")}
+
+
+def _disagreement(printed: str, planned: Sequence[WalRange], unfinished: set[str]) -> str:
     """Whether a dry run would remove a set, or WAL above what is planned; it prints whole folders by 16 digits."""
-    sets = _REMOVED_SET.findall(printed)
+    sets = set(_REMOVED_SET.findall(printed)) - unfinished
     if sets:
-        return f"pgBackRest would also remove the set {sets[0]}"
+        return f"pgBackRest would also remove the set {min(sets)}"
     ranges = {one.last[:8]: one for one in planned}
     highest = max(one.last for one in planned)
     for archive, _first, last in _REMOVED_WAL.findall(printed):

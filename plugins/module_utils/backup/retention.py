@@ -138,6 +138,8 @@ def counts(catalogue: Catalogue) -> dict[str, int]:
 
 def _refusals(catalogue: Catalogue, policy: Policy, now: datetime) -> Iterator[str]:
     yield from catalogue.problems
+    for label in catalogue.unlisted:
+        yield f"Base {label} is complete but not in backup.info. Take a base backup, which puts it there."
     skew = catalogue.clock_skew_seconds
     if abs(skew) > policy.max_skew_seconds:
         word = "behind" if skew > 0 else "ahead of"

@@ -211,8 +211,8 @@ class _Work:
         return segments.numbers[-1] if len(segments) else -1
 
     def _needed_but_removed(self, oldest: Base, kept: dict[str, str], anchor: Base) -> tuple[int, int] | None:
-        """The first segment that would go although a kept base reads it, or although it is not surely older."""
-        line = {stretch.timeline for stretch in self.archive.path(oldest.timeline)}
+        """The first segment that would go although a kept base reads it, or although the anchor does not prove it old."""
+        line = {stretch.timeline for stretch in self.archive.path(anchor.timeline)}
         for way in self.usable:
             for piece in way.pieces:
                 last = min(piece.last, self._last_removed(piece.timeline, oldest))
@@ -222,7 +222,7 @@ class _Work:
                     return piece.timeline, piece.first
                 if piece.timeline in self.policy.abandoned_timelines:
                     continue
-                first = piece.first if piece.timeline not in line else max(piece.first, oldest.start_segment)
+                first = piece.first if piece.timeline not in line else max(piece.first, anchor.start_segment)
                 if first <= last:
                     return piece.timeline, first
         return None

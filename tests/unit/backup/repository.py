@@ -21,6 +21,7 @@ WAL = f"{REPOSITORY}archive/main/"
 BASES = f"{REPOSITORY}backup/main/"
 OPTIONS = ("archive-check", "archive-copy", "backup-standby", "checksum-page", "compress", "hardlink", "online")
 SEGMENT = re.compile(rf"{WAL}([^/]+)/[0-9A-F]{{16}}/([0-9A-F]{{24}})")
+FOLDER = re.compile(rf"{BASES}(\d{{8}}-[^/]+)/")
 
 
 def day(number: float) -> datetime:
@@ -190,30 +191,32 @@ class Repository:
         """expire as pgBackRest 2.45-2.55 does it; tests/integration compares it with the real one."""
         assert arguments[0] == "expire"
         options = dict(one.removeprefix("--").partition("=")[::2] for one in arguments[1:])
-        dry = "dry-run" in options
-        printed = []
+        assert options["repo1-retention-full"] == "9999999"
         left = dict(self.sets)
         if label := options.get("set"):
             for name in sorted(left, reverse=True):
                 if name == label or label in left[name]["backup-reference"]:
-                    printed.append(f"INFO: repo1: remove expired backup {name}")
                     del left[name]
-        doomed = self._doomed_wal(left, int(options["repo1-retention-full"]))
+        folders = {match[1] for key in self.objects if (match := FOLDER.match(key))}
+        gone = sorted(folders - set(left), reverse=True)
+        printed = [f"INFO: repo1: remove expired backup {name}" for name in gone]
+        doomed = self._doomed_wal(left, int(options.get("repo1-retention-archive", 0)))
         if doomed:
             names = sorted(SEGMENT.match(key)[2] for key in doomed)
             printed.append(f"INFO: repo1: {self.archive} remove archive, start = {names[0]}, stop = {names[-1]}")
-        if not dry:
-            for name in set(self.sets) - set(left):
-                self.delete([key for key in self.objects if key.startswith(f"{BASES}{name}/")])
+        if "dry-run" not in options:
             self.sets = left
             self.write_info()
-            self.delete(doomed)
+            for name in gone:
+                self.delete([key for key in self.objects if key.startswith(f"{BASES}{name}/")])
+            for key in doomed:
+                self.delete([key])
         return "\n".join(printed)
 
     def _doomed_wal(self, sets: dict[str, dict], retention: int) -> list[str]:
         """Everything whose NAME sorts before the start of the oldest full set that stays, whatever its timeline."""
         fulls = sorted(label for label in sets if label.endswith("F"))
-        if not fulls or len(fulls) < retention:
+        if not retention or len(fulls) < retention:
             return []
         start = sets[fulls[-retention]]["backup-archive-start"]
         return [key for key in self.objects if (match := SEGMENT.match(key)) and match[2] < start]
