@@ -1,11 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Options of the modules that read the backups themselves, without a cluster."""
+"""Options of the modules that reach the bucket of the backups themselves, without a cluster."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    STORE = r"""
+    DOCUMENTATION = r"""
 options:
   store:
     description: The bucket with the backups, as this machine reaches it.
@@ -44,9 +44,9 @@ requirements:
   - python >= 3.11
   - boto3 >= 1.40
 """
-    DOCUMENTATION = (
-        STORE.partition("requirements:")[0]
-        + r"""
+
+    ARCHIVE = r"""
+options:
   stanza:
     description: Name of the database in the repository of pgBackRest.
     type: str
@@ -55,8 +55,4 @@ requirements:
     description: Size of a WAL segment, as it was given to initdb.
     type: int
     default: 16777216
-requirements:
-  - python >= 3.11
-  - boto3 >= 1.40
 """
-    )

@@ -41,6 +41,7 @@ notes:
   - Runs in the controller's process, whatever the host of the play.
 extends_documentation_fragment:
   - hustlex.platform.store
+  - hustlex.platform.store.archive
 seealso:
   - module: hustlex.platform.backup_retention
 """

@@ -52,6 +52,7 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - hustlex.platform.kubernetes
   - hustlex.platform.store
+  - hustlex.platform.store.archive
 seealso:
   - module: hustlex.platform.backup_info
 """

@@ -82,7 +82,7 @@ attributes:
 notes:
   - Runs in the controller's process, whatever the host of the play.
 extends_documentation_fragment:
-  - hustlex.platform.store.store
+  - hustlex.platform.store
 seealso:
   - module: amazon.aws.s3_bucket
 """
