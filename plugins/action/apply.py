@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Any] = {
     "manifests": {"type": "list", "elements": "dict"},
     "prune": {"type": "bool", "default": True},
     "render_dir": {"type": "path", "default": ""},
+    "render_changes": {"type": "bool", "default": True},
     "check_capacity": {"type": "bool", "default": True},
 }
 
@@ -73,7 +74,8 @@ class ActionModule(ActionBase):
         folder = Path(arguments["render_dir"])
         files = write_set(folder, arguments["name"], desired, dry_run=self._task.check_mode)
         objects = [{"kind": item["kind"], "name": item["metadata"]["name"], "action": "rendered"} for item in desired]
-        return {"changed": bool(files), "files": [str(path) for path in files], "objects": objects}
+        changed = bool(files) and arguments["render_changes"]
+        return {"changed": changed, "files": [str(path) for path in files], "objects": objects}
 
     def _recorded(self, client: Client | None, arguments: dict[str, Any]) -> dict[str, dict[str, str]]:
         """Data of the live ConfigMaps of the set that keep it: facts that only the cluster knows."""

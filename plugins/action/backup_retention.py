@@ -74,8 +74,10 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"msg": "The plan above would be carried out."}
         done = _delete(made, confirmed, arguments)
-        result = as_result(done, display.display)
-        return result | {"changed": bool(done.report.get("changed", True))}
+        report = done.report.get("result") or {}
+        for problem in report.get("problems") or []:
+            display.warning(problem)
+        return as_result(done, display.display) | {"report": report, "changed": bool(report.get("changed", True))}
 
 
 def _delete(made: RetentionPlan, confirmed: bool, arguments: dict[str, Any]) -> JobResult:

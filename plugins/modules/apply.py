@@ -57,6 +57,10 @@ options:
         contacted. Values of Secrets are masked. Files of the set that left it are removed.
     type: path
     default: ''
+  render_changes:
+    description: Whether files that O(render_dir) writes count as a change; not so for a folder that is thrown away.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description:
