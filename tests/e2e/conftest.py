@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.hustlex.platform.plugins.module_utils.backup.errors import StoreError
+from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store, StoreSettings
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "hustlex-e2e"
@@ -77,13 +80,35 @@ def read(kubectl: Callable[..., str]) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """The bucket of the environment, as the jobs see it."""
+    folder = Path(os.environ["KUBECONFIG"]).parent / "s3"
+    return Store(
+        StoreSettings(
+            bucket=f"hustlex-backups-{NAMESPACE}",
+            endpoint="https://localhost:29000",
+            region="us-east-1",
+            ca_file=str(folder / "ca.crt"),
+            path_style=True,
+            credentials_file=str(folder / "credentials"),
+        )
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
-def namespace(kubectl: Callable[..., str]) -> Iterator[None]:
-    """Starts and ends without the namespace."""
-    remove = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    kubectl(*remove)
+def namespace(kubectl: Callable[..., str], store: Store) -> Iterator[None]:
+    """Starts and ends without the namespace and its backups: a new database does not go on with the archive of another."""
+
+    def remove() -> None:
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+        # At the first start there is no bucket.
+        with contextlib.suppress(StoreError):
+            store.delete([found.key for found in store.list("")])
+
+    remove()
     yield
-    kubectl(*remove)
+    remove()
 
 
 @pytest.fixture(scope="session")
