@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.hustlex.platform.plugins.module_utils.text import certificates
+from ansible_collections.hustlex.platform.plugins.plugin_utils import certificates
 
 DOCUMENTATION = r"""
 name: backup_certificates
