@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 
 from .conftest import ROOT
 
 NAME = "hustlex-drill"
-PORTS = ["--api-port", "36443", "--http-port", "38080"]
+PORTS = ["--api-port", "36443", "--http-port", "38080", "--s3-port", "39000"]
 STATE = Path(os.environ["KUBECONFIG"]).parents[1]
 Embedkube = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -53,6 +55,16 @@ def kubectl(*arguments: str) -> str:
     return done.stdout
 
 
+def store() -> Any:
+    """The S3 server inside, as its administrator."""
+    folder = STATE / NAME / "s3"
+    session = botocore.session.Session()
+    session.set_config_variable("credentials_file", str(folder / "admin-credentials"))
+    return session.create_client(
+        "s3", endpoint_url="https://localhost:39000", region_name="us-east-1", verify=str(folder / "ca.crt")
+    )
+
+
 def test_three_nodes_each_in_its_zone(embedkube: Embedkube) -> None:
     started = embedkube("start", "--nodes", "3", *PORTS)
     assert started.returncode == 0, started.stderr
@@ -64,6 +76,8 @@ def test_three_nodes_each_in_its_zone(embedkube: Embedkube) -> None:
 
 def test_comes_back_with_its_data_after_a_power_cut(embedkube: Embedkube) -> None:
     kubectl("create", "configmap", "kept", "--from-literal", "key=value")
+    store().create_bucket(Bucket="kept")
+    store().put_object(Bucket="kept", Key="key", Body=b"value")
     supervisor = int((STATE / NAME / "supervisord.pid").read_text())
     for process in [supervisor, *processes()]:
         try:
@@ -73,11 +87,13 @@ def test_comes_back_with_its_data_after_a_power_cut(embedkube: Embedkube) -> Non
     started = embedkube("start", "--nodes", "3", *PORTS)
     assert started.returncode == 0, started.stderr
     assert kubectl("get", "configmap", "kept", "--output", "jsonpath={.data.key}") == "value"
+    assert store().get_object(Bucket="kept", Key="key")["Body"].read() == b"value"
 
 
 def test_a_taken_port_is_one_sentence(embedkube: Embedkube) -> None:
     with socket.create_server(("127.0.0.1", 38081)):
-        refused = embedkube("start", "--api-port", "36444", "--http-port", "38081", name="hustlex-port")
+        ports = ["--api-port", "36444", "--http-port", "38081", "--s3-port", "39001"]
+        refused = embedkube("start", *ports, name="hustlex-port")
     assert refused.returncode == 1
     assert "38081" in refused.stderr
     assert "cluster_embedded_http_port" in refused.stderr
