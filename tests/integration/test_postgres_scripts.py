@@ -139,6 +139,19 @@ def test_a_second_round_of_the_keeper_writes_nothing(primary: Pod) -> None:
     assert primary.sql("SELECT pg_snapshot_xmax(pg_current_snapshot())") == before
 
 
+def test_the_heartbeat_beats_only_where_wal_is_archived(primary: Pod) -> None:
+    next_transaction = "SELECT pg_snapshot_xmax(pg_current_snapshot())"
+    before = primary.sql(next_transaction)
+    assert primary.script("keeper.sh", "heartbeat").returncode == 0
+    assert primary.sql(next_transaction) == before
+    primary.stop()
+    primary.configure(archive_mode="on", archive_command="true")
+    primary.start()
+    before = primary.sql(next_transaction)
+    assert primary.script("keeper.sh", "heartbeat").returncode == 0
+    assert int(primary.sql(next_transaction)) == int(before) + 1
+
+
 def test_the_keeper_undoes_what_somebody_changed(primary: Pod) -> None:
     primary.sql("ALTER ROLE hustlex SUPERUSER; DROP FUNCTION pgbouncer.user_lookup")
     primary.sql("GRANT CREATE ON SCHEMA public TO PUBLIC")
