@@ -6,6 +6,7 @@ A Job outlives the controller that started it: the next run of the same name fin
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ UNSCHEDULABLE_GRACE_SECONDS = 30.0
 SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_LOGS = 1.0
 LOG_LINES = 200
+_NOTHING_SAID = re.compile(r"0/1 ready; waiting for | \(pod \S+ runs, but is not ready yet\)")
 # An older result is no answer to what a person asks for now.
 ADOPTED_WITHIN = timedelta(hours=1)
 # Kubernetes ends a Job a little later than we do: until then its log can be read.
@@ -241,8 +243,8 @@ def _is_of(pod: Mapping[str, Any], look: Look) -> bool:
 
 
 def _short(line: str) -> str:
-    """A line of the wait without the count of workloads, which is always one."""
-    return line.replace("0/1 ready; waiting for ", "")
+    """A line of the wait without what says nothing about a Job: the count, and that its pod is not ready."""
+    return _NOTHING_SAID.sub("", line)
 
 
 def _plain(finding: Finding) -> Finding:

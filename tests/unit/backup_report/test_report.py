@@ -23,7 +23,7 @@ from ansible_collections.hustlex.platform.plugins.module_utils.backup_report.vie
     Window,
 )
 from ansible_collections.hustlex.platform.plugins.module_utils.backup_report.words import ago, printable, size, span
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -51,6 +51,7 @@ VIEWS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(VIEWS)
 def test_every_catalogue_can_be_shown(view: View) -> None:
     root = ElementTree.fromstring(drawing(view))
