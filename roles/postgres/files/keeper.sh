@@ -143,8 +143,9 @@ beat=0
 while :; do
   # Says why it failed on stderr and is tried again; a primary without its roles is not ready.
   sh "$0" once || log "trying again"
+  # Twice in each archive_timeout: the server looks once in it, and lets an idle segment wait for the next look.
   now=$(date +%s)
-  if [ $((now - beat)) -ge 60 ] && sh "$0" heartbeat; then beat=$now; fi
+  if [ $((now - beat)) -ge 30 ] && sh "$0" heartbeat; then beat=$now; fi
   if [ -e "$synced" ]; then pause=10; else pause=1; fi
   sleep $pause &
   wait $!
