@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible.plugins.action import ActionBase
@@ -17,7 +18,7 @@ from ..module_utils.kube.exchange import Exchange, Exchanger
 from ..module_utils.kube.job import Order, run_job
 from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.login import login
-from ..module_utils.kube.recovery_record import MOVING, RESTORED, REVERTED, SWAPPED, RecoveryRecord
+from ..module_utils.kube.recovery_record import MOVING, RESTORED, REVERTED, REVERTING, SWAPPED, RecoveryRecord
 from ..module_utils.text.quantities import memory_bytes
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 from ..plugin_utils.recovery_text import plan_lines, report_lines
@@ -42,6 +43,7 @@ ARGUMENTS: dict[str, Any] = {
     "report": {"type": "dict", "default": {}},
     "environment": {"type": "str", "default": ""},
     "confirm": {"type": "str", "default": ""},
+    "branch_job": {"type": "dict", "default": {}},
     "base_cron_job": {"type": "str", "default": "postgres-base-backup"},
     "timeout": {"type": "int", "default": 3600},
 }
@@ -128,6 +130,8 @@ class ActionModule(ActionBase):
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state == REVERTED:
             return self._moved(record, changed=False)
+        if not arguments["branch_job"]:
+            raise KubeError("State reverted needs option branch_job.")
         return self._move(arguments, client, pitr.begin_revert(client, namespace, record))
 
     def _move(self, arguments: dict[str, Any], client: Client, record: RecoveryRecord) -> dict[str, Any]:
@@ -137,6 +141,7 @@ class ActionModule(ActionBase):
         def save(exchange: Exchange) -> None:
             replace(record, exchange=exchange).write(client, namespace)
 
+        comes_back = record.state == REVERTING
         exchanger = Exchanger(
             client,
             namespace,
@@ -144,6 +149,7 @@ class ActionModule(ActionBase):
             save,
             lambda line: display.display(f"  {line}"),
             lambda: self._take_base(arguments),
+            partial(self._branch, arguments, record.exchange.incoming_claim) if comes_back else None,
         )
         if self._task.check_mode:
             return {
@@ -165,13 +171,22 @@ class ActionModule(ActionBase):
             leave_at_timeout=True,
             adopt_finished=True,
         )
+        self._run(arguments, order, "The database runs again, but has no base backup of its new history yet")
+
+    def _branch(self, arguments: dict[str, Any], claim: str) -> None:
+        """What comes back must not archive over what ran meanwhile."""
+        template = arguments["branch_job"]
+        for volume in template["spec"]["template"]["spec"]["volumes"]:
+            if volume["name"] == "data":
+                volume["persistentVolumeClaim"] = {"claimName": claim}
+        order = Order(arguments["namespace"], "postgres-recovery", template, timeout=arguments["timeout"])
+        self._run(arguments, order, "The database is stopped, and its old data did not get a timeline of its own")
+
+    def _run(self, arguments: dict[str, Any], order: Order, otherwise: str) -> None:
         options = auth_options(arguments)
         done = run_job(lambda: Client(login(options)), order, lambda line: display.display(f"     {line}"))
         if not done.succeeded:
-            raise KubeError(
-                f"The database runs again, but has no base backup of its new history yet: {done.reason}"
-                " Mend that, then run this again."
-            )
+            raise KubeError(f"{otherwise}: {done.reason} Mend that, then run this again.")
 
     def _moved(self, record: RecoveryRecord, changed: bool) -> dict[str, Any]:
         lines = [

@@ -71,6 +71,12 @@ options:
     description: Must be the same as O(environment) where data that runs, or the way back, is given up.
     type: str
     default: ""
+  branch_job:
+    description:
+      - Manifest of the Job that brings data that comes back to a timeline of its own; its volume C(data) becomes that
+        of the data. Needed for O(state=reverted).
+    type: dict
+    default: {}
   base_cron_job:
     description: CronJob whose Job makes the base backup after a swap.
     type: str

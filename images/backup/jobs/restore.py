@@ -1,7 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Restore to a point in time into a volume of its own, and prove what is there before anybody uses it.
 
-python3 -m jobs restore --target TARGET --expect DIGEST --last SEGMENT --data DIRECTORY
+python3 -m jobs restore --target TARGET --expect DIGEST --base LABEL --last SEGMENT --data DIRECTORY
+python3 -m jobs restore --serve --data DIRECTORY
+python3 -m jobs restore --branch --data DIRECTORY
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from backup.recovery import RecoveryPlan, Target, plan
 from backup.storage import Store
 from backup.wal import parse_segment
 
+from .branch import branch
 from .instance import Instance, programs, run
 from .progress import say
 from .recovered import Replay, examine, forget_recovery, restored_segment
@@ -52,6 +55,8 @@ def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     volume = TargetVolume(arguments.data)
     if arguments.serve:
         serve(volume)
+    if arguments.branch:
+        return branch(settings, settings.store(), volume, arguments.timeout, CONFIG, SOCKET, WRAPPER)
     order = Order(Target.parse(arguments.target), arguments.expect, arguments.base, arguments.last)
     return restore(settings, settings.store(), volume, order, arguments.timeout)
 
@@ -203,15 +208,19 @@ class Progress:
     def __init__(self, agreed: RecoveryPlan, clock: Callable[[], float] = time.monotonic) -> None:
         self._total, self._clock = max(1, agreed.segment_count), clock
         self._seen: set[str] = set()
+        self._words: set[str] = set()
         self._said = clock()
 
     def __call__(self, line: str) -> None:
         if segment := restored_segment(line):
             self._seen.add(segment)
         elif "recovery stopping" in line or "consistent recovery state" in line or "FATAL" in line:
-            say(line.partition(":  ")[2] or line)
+            words = line.partition(":  ")[2] or line
+            if words not in self._words:
+                self._words.add(words)
+                say(words)
         now = self._clock()
-        if segment and (now - self._said >= PROGRESS_SECONDS or len(self._seen) == self._total):
+        if segment and now - self._said >= PROGRESS_SECONDS:
             self._said = now
             count = len(self._seen)
             say(f"replaying {segment}: {count} of {self._total} segments, {100 * count // self._total} %")

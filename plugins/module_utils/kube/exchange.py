@@ -105,7 +105,8 @@ def application(client: Client, namespace: str) -> list[Manifest]:
 class Exchanger:
     """Does, or finishes, one exchange.
 
-    save: writes the exchange down; say: shows a line; take_base: makes a base backup of what now runs.
+    save: writes the exchange down; say: shows a line; take_base: makes a base backup of what now runs;
+    branch: gives data that comes back a timeline of its own, before it moves.
     """
 
     def __init__(
@@ -116,20 +117,23 @@ class Exchanger:
         save: Callable[[Exchange], None],
         say: Callable[[str], None],
         take_base: Callable[[], None],
+        branch: Callable[[], None] | None = None,
         limits: Limits = Limits(),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client, self._namespace, self._exchange = client, namespace, exchange
-        self._save, self._say, self._take_base = save, say, take_base
+        self._save, self._say, self._take_base, self._branch = save, say, take_base, branch
         self._limits, self._clock, self._sleep = limits, clock, sleep
 
     def steps(self) -> dict[str, tuple[str, Callable[[], None]]]:
         """Each step by the name that is written down: what it is to people, and what does it."""
+        branch = {"branch": ("bring the data to a timeline of its own", self._branch)} if self._branch else {}
         return {
             "fence": ("record that no pod is the primary", self._fence),
             "stop-application": ("stop the application", self._stop_application),
             "stop-database": ("stop the database, and wait until every pod of it is gone", self._stop_database),
+            **branch,
             "retain": ("protect both volumes from deletion", self._retain),
             "release": ("take the volumes from their claims", self._release),
             "bind": ("bind each volume to its new claim", self._bind),

@@ -91,7 +91,7 @@ class Controller:
             save,
             lambda _line: None,
             self._base,
-            Limits(0.1, 0.1, 0.1),
+            limits=Limits(0.1, 0.1, 0.1),
             sleep=lambda _s: None,
         ).run()
         replace(found, state=SWAPPED, exchange=done, kept=kept).write(self.cluster, "n")
