@@ -180,7 +180,7 @@ class ActionModule(ActionBase):
             if volume["name"] == "data":
                 volume["persistentVolumeClaim"] = {"claimName": claim}
         order = Order(arguments["namespace"], "postgres-recovery", template, timeout=arguments["timeout"])
-        self._run(arguments, order, "The database is stopped, and its old data did not get a timeline of its own")
+        self._run(arguments, order, "The old data did not get a timeline of its own, so nothing was stopped")
 
     def _run(self, arguments: dict[str, Any], order: Order, otherwise: str) -> None:
         options = auth_options(arguments)

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serve", action="store_true", help="run the recovered server for people to look at, read-only"
     )
+    parser.add_argument("--branch", action="store_true", help="bring data that was swapped out to a new timeline")
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Exchange:
     kept_claim: str
     policies: dict[str, str] = field(default_factory=dict)
     replicas: dict[str, int] = field(default_factory=dict)
-    step: str = "fence"
+    step: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Exchange:
@@ -129,11 +129,12 @@ class Exchanger:
     def steps(self) -> dict[str, tuple[str, Callable[[], None]]]:
         """Each step by the name that is written down: what it is to people, and what does it."""
         branch = {"branch": ("bring the data to a timeline of its own", self._branch)} if self._branch else {}
+        # First, so that its failure stops nothing.
         return {
+            **branch,
             "fence": ("record that no pod is the primary", self._fence),
             "stop-application": ("stop the application", self._stop_application),
             "stop-database": ("stop the database, and wait until every pod of it is gone", self._stop_database),
-            **branch,
             "retain": ("protect both volumes from deletion", self._retain),
             "release": ("take the volumes from their claims", self._release),
             "bind": ("bind each volume to its new claim", self._bind),
@@ -149,7 +150,7 @@ class Exchanger:
     def run(self) -> Exchange:
         steps = self.steps()
         names = list(steps)
-        reached = names.index(self._exchange.step)
+        reached = names.index(self._exchange.step) if self._exchange.step else 0
         if names.index("fence") < reached <= names.index("appoint"):
             # Somebody may have started something since the last run was cut off.
             for name in ("fence", "stop-application", "stop-database"):
