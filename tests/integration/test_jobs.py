@@ -55,7 +55,7 @@ def test_its_lines_are_shown_and_its_result_is_taken(play: Player) -> None:
 
 
 def test_a_failure_has_the_last_words_and_the_next_run_starts_anew(play: Player) -> None:
-    script = "echo working; echo The bucket does not exist. >&2; exit 1"
+    script = "echo working; echo The bucket does not exist. > /dev/termination-log; exit 1"
     failed = play({"job": {"name": "again", "manifest": manifest(script)}}).last
     assert failed["failed"]
     assert failed["msg"] == (

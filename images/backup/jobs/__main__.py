@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import signal
@@ -17,6 +18,7 @@ from backup.errors import BackupError
 from .failures import recorded
 from .settings import FOLDER, Settings
 
+TERMINATION_LOG = Path("/dev/termination-log")
 COMMANDS = (
     "init",
     "base",
@@ -50,6 +52,9 @@ def main() -> int:
             result = module.main(arguments, settings)
     except BackupError as error:
         print(error, file=sys.stderr)  # noqa: T201
+        # Kubernetes keeps it as the container's message: the order of lines of two streams in a log is not sure.
+        with contextlib.suppress(OSError):
+            TERMINATION_LOG.write_text(str(error), encoding="utf-8")
         return 1
     print(f"RESULT {json.dumps(result)}", flush=True)  # noqa: T201
     return 0

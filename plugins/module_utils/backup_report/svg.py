@@ -147,7 +147,7 @@ def _panel(title: str, lanes: Sequence[Lane], axis: Axis, top: float) -> Iterato
     for x, label in axis.ticks():
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{first:.0f}" y2="{bottom:.0f}"/>'
         yield _text(x, bottom + 16, label, "small", "middle")
-    yield _text(LEFT - 8, bottom + 16, "UTC", "small", "end")
+    yield _text(20, bottom + 16, "times in UTC", "small")
     for number, lane in enumerate(lanes):
         yield from _shapes(lane, axis, first + number * LANE + LANE / 2)
 

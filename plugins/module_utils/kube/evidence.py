@@ -13,7 +13,7 @@ from .diagnosis import Finding, Snapshot, describe
 from .errors import KubeError
 from .kinds import WELL_KNOWN
 from .mask import Masker
-from .pod import failing_containers, has_previous
+from .pod import failing_containers, final_message, has_previous
 from .workload import current_replica_set
 
 MOST_EVENTS = 8
@@ -65,7 +65,7 @@ def collect(client: Client, finding: Finding, snapshot: Snapshot, hide: Masker |
         uids.add(made_by["metadata"]["uid"])
     warnings = [event for event in events.about(snapshot.events, uids) if event.get("type") == "Warning"]
     reason = finding.reason
-    last_words = _last_words(logs, finding)
+    last_words = _last_words(logs, finding) if hide is not None else ""
     if last_words:
         reason = f'{reason.rstrip(".")}; its last words: "{last_words}".'
     return Evidence(
@@ -97,6 +97,8 @@ def _last_words(logs: Mapping[str, list[str]], finding: Finding) -> str:
     """The last line that a crashing container, or the pod of a failed Job, wrote."""
     if not finding.crashed_container and finding.workload["kind"] != "Job":
         return ""
+    if message := next(filter(None, map(final_message, finding.pods)), ""):
+        return message[:300]
     for title, lines in logs.items():
         if not finding.crashed_container or f"/{finding.crashed_container}" in title:
             words = next((line.strip() for line in reversed(lines) if line.strip()), "")

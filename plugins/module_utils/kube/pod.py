@@ -103,6 +103,15 @@ def failing_containers(pod: Object) -> list[str]:
     return found
 
 
+def final_message(pod: Object) -> str:
+    """What a container that failed left as its termination message; a log may mix its last lines."""
+    for status in _statuses(pod):
+        ended = (status.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode") != 0 and ended.get("message"):
+            return str(ended["message"]).strip()
+    return ""
+
+
 def has_previous(pod: Object, container: str) -> bool:
     """Whether a container ran before: then the log of that run is the one that tells why it ended."""
     return any(item["name"] == container and item.get("restartCount") for item in _statuses(pod))

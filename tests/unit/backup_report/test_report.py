@@ -85,7 +85,7 @@ def test_a_week_in_words() -> None:
 
 def test_a_week_drawn() -> None:
     text = drawing(week())
-    for words in ("WAL, timeline 2", "The last 24 hours", "2 segments missing", ">UTC<", "1 gap in the WAL"):
+    for words in ("WAL, timeline 2", "The last 24 hours", "2 segments missing", ">times in UTC<", "1 gap in the WAL"):
         assert words in text
     assert len(text) < 300_000
 

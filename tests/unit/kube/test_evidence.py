@@ -69,3 +69,13 @@ def test_without_the_secrets_no_log_is_shown() -> None:
     found = collect(Logs("the-password", "the-password"), FINDING, Snapshot([]), None, 20)
     assert found.logs == {}
     assert found.reason == "Pod p crashes."
+
+
+def test_the_termination_message_of_a_job_is_its_last_word() -> None:
+    ended = {"name": "c", "state": {"terminated": {"exitCode": 1, "message": "No bucket the-password.\n"}}}
+    pod = {"metadata": POD["metadata"], "status": {"containerStatuses": [ended]}}
+    job = {**WORKLOAD, "kind": "Job"}
+    finding = Finding(("j",), job, "Job j failed.", "kubectl logs job/j", "none", (pod,))
+    found = collect(Logs(None, "mixed\nlines"), finding, Snapshot([]), Masker(["the-password"]), 20)
+    assert found.reason == 'Job j failed; its last words: "No bucket ***.".'
+    assert collect(Logs(None, "mixed"), finding, Snapshot([]), None, 20).reason == "Job j failed."
