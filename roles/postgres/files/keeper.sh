@@ -111,6 +111,8 @@ keep() {
   checksum=$(credentials_checksum)
   if [ "$recovery" = f ] && { [ ! -e "$synced" ] || [ "$(cat "$synced")" != "$checksum" ]; }; then
     sync_roles
+    # The checkpointer slept before the server was up, and counts archive_timeout only after something woke it.
+    local_psql postgres -c 'SELECT pg_reload_conf()' > /dev/null
     echo "$checksum" > "$synced"
   fi
   drop_stale_slots
