@@ -76,8 +76,11 @@ def apply_plan(
         raise RefusedError(f"Nothing is deleted: {' '.join(plan.confirmations)} Confirm it if that is right.")
     result = RetentionResult()
     result = _delete_copies(store, plan, result, before_step, say)
-    result = _expire_bases(plan, pgbackrest, result, before_step, say)
-    result = _expire_wal(plan, pgbackrest, result, before_step, say)
+    if plan.unlisted:
+        _list_again(plan, pgbackrest, before_step, say)
+    else:
+        result = _expire_bases(plan, pgbackrest, result, before_step, say)
+        result = _expire_wal(plan, pgbackrest, result, before_step, say)
     after = read_again()
     result = replace(result, problems=(*result.problems, *_differences(plan, after)))
     before_step()
@@ -129,6 +132,19 @@ def _mark(store: Writable, decision: Decision, moment: str) -> None:
         return
     if not manifest.get("deleting"):
         store.write(key, json.dumps({**manifest, "deleting": moment}).encode())
+
+
+def _list_again(
+    plan: RetentionPlan, pgbackrest: PgBackRest, before_step: Callable[[], None], say: Callable[[str], None]
+) -> None:
+    """An expire that expires nothing: it puts complete sets into backup.info, from where a killed one took them."""
+    arguments = ("expire", *_OPTIONS)
+    problem = _disagreement(pgbackrest((*arguments, "--dry-run")), (), _unfinished(plan))
+    if problem:
+        raise BackupError(f"{problem}; nothing was removed. Look at the catalogue and run retention again.")
+    before_step()
+    pgbackrest(arguments)
+    say(f"listed again: {', '.join(plan.unlisted)}; the next run goes on")
 
 
 def _expire_bases(
@@ -189,29 +205,31 @@ def _disagreement(printed: str, planned: Sequence[WalRange], unfinished: set[str
     sets = set(_REMOVED_SET.findall(printed)) - unfinished
     if sets:
         return f"pgBackRest would also remove the set {min(sets)}"
-    ranges = {one.last[:8]: one for one in planned}
-    highest = max(one.last for one in planned)
+    highest = max((one.last for one in planned), default="")
     for archive, _first, last in _REMOVED_WAL.findall(printed):
-        if archive != planned[0].archive:
-            return f"pgBackRest would remove WAL of {archive}"
+        if not planned or archive != planned[0].archive:
+            return f"pgBackRest would also remove WAL of {archive}"
         if last > highest[: len(last)]:
             return f"pgBackRest would remove WAL up to {last}, the plan ends with {highest}"
-        if last[:8] not in ranges and len(last) == 24:
-            return f"pgBackRest would remove WAL of timeline {last[:8]}"
     return ""
 
 
 def _differences(plan: RetentionPlan, after: Catalogue) -> list[str]:
     """Sentences about what is gone without having been planned, or still there although it was."""
     there = {
-        "base": {base.label for base in after.bases} | set(after.unfinished),
+        "base": {base.label for base in after.bases} | set(after.unlisted),
         "dump": {copy.id for copy in after.dumps},
         "redis": {copy.id for copy in after.snapshots},
     }
+    waiting = ("base",) if plan.unlisted else ()
     found = []
     for kind, ids in there.items():
         found += [
             f"{one.kind} {one.id} is gone although it was to be kept." for one in plan.keeps(kind) if one.id not in ids
         ]
-        found += [f"{one.kind} {one.id} is still there." for one in plan.deletes(kind) if one.id in ids]
+        found += [
+            f"{one.kind} {one.id} is still there."
+            for one in plan.deletes(kind)
+            if one.id in ids and kind not in waiting
+        ]
     return found

@@ -30,7 +30,8 @@ _CALENDARS = (("daily", "%Y-%m-%d"), ("weekly", "%G-%V"), ("monthly", "%Y-%m"), 
 class RetentionPlan:
     """C(refusals): nothing may be deleted at all. C(confirmations): only a person may let it go on.
 
-    C(wal): what pgBackRest removes when C(fulls) full sets are left; empty when no WAL may go.
+    C(wal): what pgBackRest removes when C(fulls) full sets are left; empty when no WAL may go. C(unlisted): sets that
+    have to be put back into backup.info before any set or WAL may go.
     """
 
     at: datetime
@@ -43,6 +44,7 @@ class RetentionPlan:
     refusals: tuple[str, ...] = ()
     confirmations: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     def deletes(self, kind: str) -> tuple[Decision, ...]:
         """Nothing while there is a refusal."""
@@ -80,6 +82,7 @@ class RetentionPlan:
             "refusals": list(self.refusals),
             "confirmations": list(self.confirmations),
             "warnings": list(self.warnings),
+            "unlisted": list(self.unlisted),
             "changes": self.changes,
             "digest": self.digest(),
         }
@@ -100,6 +103,7 @@ class RetentionPlan:
             tuple(value["refusals"]),
             tuple(value["confirmations"]),
             tuple(value["warnings"]),
+            tuple(value["unlisted"]),
         )
 
 
@@ -122,7 +126,8 @@ def plan(catalogue: Catalogue, policy: Policy, now: datetime) -> RetentionPlan:
         physical.fulls,
         (*_refusals(catalogue, policy, now), *physical.refusals),
         (*_lost(catalogue), *_above_cap(catalogue, policy, decisions)),
-        (*catalogue.warnings, *physical.warnings),
+        (*catalogue.warnings, *_unlisted(catalogue), *physical.warnings),
+        catalogue.unlisted,
     )
 
 
@@ -138,8 +143,6 @@ def counts(catalogue: Catalogue) -> dict[str, int]:
 
 def _refusals(catalogue: Catalogue, policy: Policy, now: datetime) -> Iterator[str]:
     yield from catalogue.problems
-    for label in catalogue.unlisted:
-        yield f"Base {label} is complete but not in backup.info. Take a base backup, which puts it there."
     skew = catalogue.clock_skew_seconds
     if abs(skew) > policy.max_skew_seconds:
         word = "behind" if skew > 0 else "ahead of"
@@ -147,6 +150,11 @@ def _refusals(catalogue: Catalogue, policy: Policy, now: datetime) -> Iterator[s
     newest = max(_recorded_moments(catalogue), default=now)
     if newest - now > timedelta(seconds=policy.max_skew_seconds):
         yield f"A backup was taken at {times.iso(newest)}, which is in the future. Check the clocks."
+
+
+def _unlisted(catalogue: Catalogue) -> Iterator[str]:
+    for label in catalogue.unlisted:
+        yield f"Base {label} has a manifest but is not in backup.info: this run puts it there, the next goes on."
 
 
 def _recorded_moments(catalogue: Catalogue) -> Iterator[datetime]:

@@ -22,6 +22,7 @@ BASES = f"{REPOSITORY}backup/main/"
 OPTIONS = ("archive-check", "archive-copy", "backup-standby", "checksum-page", "compress", "hardlink", "online")
 SEGMENT = re.compile(rf"{WAL}([^/]+)/[0-9A-F]{{16}}/([0-9A-F]{{24}})")
 FOLDER = re.compile(rf"{BASES}(\d{{8}}-[^/]+)/")
+MANIFEST = re.compile(rf"{BASES}(\d{{8}}-[^/]+)/backup.manifest$")
 
 
 def day(number: float) -> datetime:
@@ -39,6 +40,7 @@ class Repository:
 
     objects: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     sets: dict[str, dict] = field(default_factory=dict)
+    every: dict[str, dict] = field(default_factory=dict)
     systems: dict[str, dict] = field(default_factory=lambda: {"1": {"db-system-id": SYSTEM, "db-version": "15"}})
     archive: str = "15-1"
     skew: float = 0.0
@@ -131,6 +133,7 @@ class Repository:
             "db-id": int(system),
             **{f"option-{name}": False for name in OPTIONS},
         } | ({"backup-prior": prior} if prior else {})
+        self.every[label] = self.sets[label]
         self.put(f"{BASES}{label}/bundle/1", b"content", at)
         self.put(f"{BASES}{label}/backup.manifest", self.manifest(label, tablespace), at)
         self.put(f"{BASES}{label}/backup.manifest.copy", self.manifest(label, tablespace), at)
@@ -192,7 +195,8 @@ class Repository:
         assert arguments[0] == "expire"
         options = dict(one.removeprefix("--").partition("=")[::2] for one in arguments[1:])
         assert options["repo1-retention-full"] == "9999999"
-        left = dict(self.sets)
+        complete = {match[1] for key in self.objects if (match := MANIFEST.match(key))}
+        left = {label: entry for label, entry in self.every.items() if label in complete}
         if label := options.get("set"):
             for name in sorted(left, reverse=True):
                 if name == label or label in left[name]["backup-reference"]:
@@ -208,7 +212,8 @@ class Repository:
             self.sets = left
             self.write_info()
             for name in gone:
-                self.delete([key for key in self.objects if key.startswith(f"{BASES}{name}/")])
+                keys = [key for key in self.objects if key.startswith(f"{BASES}{name}/")]
+                self.delete(sorted(keys, key=lambda key: "manifest" not in key))
             for key in doomed:
                 self.delete([key])
         return "\n".join(printed)

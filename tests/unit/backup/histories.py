@@ -1,0 +1,120 @@
+"""Random lives of a database: bases, WAL, failovers, recoveries, ways back, gaps, pins, broken sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backup import wal
+from backup.chains import chains
+from hypothesis import strategies as st
+
+from .repository import Repository, day
+
+EVENTS = (
+    "base",
+    "base",
+    "base",
+    "wal",
+    "wal",
+    "wal",
+    "increment",
+    "failover",
+    "pitr",
+    "revert",
+    "dump",
+    "redis",
+    "pause",
+)
+STEP = 0.25
+
+
+@dataclass
+class Life:
+    """One database that lives from event to event, a quarter of a day each."""
+
+    repository: Repository
+    now: float = 0.0
+    timeline: int = 1
+    position: int = 1
+    newest: int = 1
+
+    def __post_init__(self) -> None:
+        self.histories: dict[int, list[tuple[int, str]]] = {1: []}
+        self.ends: dict[int, int] = {}
+        self.fulls: dict[int, str] = {}
+
+    def live(self, event: str, amount: int) -> None:
+        self.now += STEP
+        if event == "base":
+            self.write(1)
+            self.fulls[self.timeline] = self.base(pinned=amount == 7, error=amount == 6)
+        elif event == "increment" and self.timeline in self.fulls:
+            self.write(1)
+            self.base(prior=self.fulls[self.timeline])
+        elif event == "wal":
+            self.write(1 + amount)
+        elif event == "failover":
+            self.branch(self.position)
+        elif event == "pitr":
+            self.write(1)
+            self.branch(max(2, self.position - amount))
+        elif event == "revert" and self.histories[self.timeline]:
+            parent = self.histories[self.timeline][-1][0]
+            self.ends[self.timeline] = self.position
+            self.timeline, self.position = parent, self.ends[parent]
+            self.write(1)
+        elif event in ("dump", "redis"):
+            self.repository.dump(day(self.now), kind=event, pinned=amount == 7, complete=amount != 6)
+
+    def base(self, **options: object) -> str:
+        number = self.position - 1
+        return self.repository.base(day(self.now), number, timeline=self.timeline, minutes=5, **options)
+
+    def write(self, count: int) -> None:
+        for _ in range(count):
+            self.repository.segment(self.timeline, self.position, day(self.now + 0.01))
+            self.position += 1
+
+    def branch(self, position: int) -> None:
+        parent = self.timeline
+        self.ends[parent] = self.position
+        lsn = wal.format_lsn(position * wal.DEFAULT_SEGMENT_BYTES + 0x100)
+        self.newest += 1
+        history = [one for one in self.histories[parent] if wal.parse_lsn(one[1]) <= wal.parse_lsn(lsn)]
+        kept = len(history) == len(self.histories[parent])
+        # A target before the parent's own beginning would have been recovered on the parent's parent.
+        if not kept:
+            self.newest -= 1
+            return
+        self.timeline, self.position = self.newest, position
+        self.histories[self.timeline] = [*history, (parent, lsn)]
+        self.repository.history(self.timeline, *self.histories[self.timeline], at=day(self.now))
+        self.write(1)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Repository, float]:
+    """(repository, the day on which it is looked at)."""
+    life = Life(Repository())
+    events = draw(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 7)), min_size=8, max_size=60))
+    for event, amount in events:
+        life.live(event, amount)
+    segments = sorted(key for key in life.repository.objects if key.endswith(".zst"))
+    if segments and draw(st.integers(0, 3)) == 0:
+        for key in draw(st.lists(st.sampled_from(segments), max_size=2, unique=True)):
+            del life.repository.objects[key]
+    return life.repository, life.now + 0.1
+
+
+def recoverable(repository: Repository, now: float, cutoff: float) -> dict[tuple[int, int], float]:
+    """From which day on the WAL of a segment in the window can be recovered, by (timeline, number)."""
+    catalogue = repository.catalogue(day(now))
+    found: dict[tuple[int, int], float] = {}
+    for way in chains(catalogue.archive, catalogue.valid_bases):
+        since = max(way.base.stopped.timestamp(), day(cutoff).timestamp())
+        for piece in way.pieces:
+            for segment in catalogue.archive.segments(piece.timeline).between(piece.first, piece.last):
+                if segment.modified >= since:
+                    spot = (piece.timeline, segment.number)
+                    found[spot] = min(since, found.get(spot, since))
+    return found
