@@ -152,6 +152,14 @@ def test_the_heartbeat_beats_only_where_wal_is_archived(primary: Pod) -> None:
     assert int(primary.sql(next_transaction)) == int(before) + 1
 
 
+def test_archive_timeout_counts_right_after_a_start(primary: Pod) -> None:
+    primary.stop()
+    primary.configure(archive_mode="on", archive_command="true", archive_timeout="2s", checkpoint_timeout="30min")
+    primary.start()
+    write(primary)
+    wait_for(lambda: primary.sql("SELECT archived_count > 0 FROM pg_stat_archiver") == "t", 20, "a segment is archived")
+
+
 def test_the_keeper_undoes_what_somebody_changed(primary: Pod) -> None:
     primary.sql("ALTER ROLE hustlex SUPERUSER; DROP FUNCTION pgbouncer.user_lookup")
     primary.sql("GRANT CREATE ON SCHEMA public TO PUBLIC")
