@@ -16,7 +16,7 @@ from ansible_collections.hustlex.platform.plugins.module_utils.backup.errors imp
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store, StoreSettings
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "hustlex-e2e"
+NAMESPACE = os.environ.get("E2E_NAMESPACE", "hustlex-e2e")
 HTTP = "http://127.0.0.1:28080"
 
 
@@ -41,13 +41,18 @@ class Run:
 Playbook = Callable[..., Run]
 
 
+def command_of(name: str, *arguments: str, inventory: str = "development") -> list[str]:
+    """How a playbook is run; E2E_ARGUMENTS is added, for a run beside others on one cluster."""
+    command = ["ansible-playbook", f"playbooks/{name}.yml", "-i", f"inventories/{inventory}"]
+    command += ["-e", "@tests/variables.yml", "-e", f"hustlex_namespace={NAMESPACE}"]
+    return [*command, *os.environ.get("E2E_ARGUMENTS", "").split(), *arguments]
+
+
 @pytest.fixture(scope="session")
 def playbook() -> Playbook:
     def run(name: str, *arguments: str, inventory: str = "development", timeout: int = 600) -> Run:
-        command = ["ansible-playbook", f"playbooks/{name}.yml", "-i", f"inventories/{inventory}"]
-        command += ["-e", "@tests/variables.yml", "-e", f"hustlex_namespace={NAMESPACE}", *arguments]
         done = subprocess.run(
-            command,
+            command_of(name, *arguments, inventory=inventory),
             cwd=ROOT,
             env=os.environ,
             timeout=timeout,

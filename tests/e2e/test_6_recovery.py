@@ -1,0 +1,347 @@
+"""Recovery to a point in time under a write load: exactly what was asked for, swapped in, taken back, killed anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
+
+from .conftest import NAMESPACE, ROOT, Playbook, command_of
+
+Kubectl = Callable[..., str]
+pytestmark = pytest.mark.usefixtures("environment")
+
+CONFIRM = ("-e", "confirm=development")
+WAL = "postgres/pgbackrest/archive/main/"
+# An acknowledged row is one whose number the client was told after the commit.
+WRITER = """
+while [ -e /tmp/write ]; do
+  psql -qAtX -c 'INSERT INTO acknowledged DEFAULT VALUES RETURNING n' 2> /dev/null || sleep 0.2
+done
+"""
+
+
+def wait_until(probe: Callable[[], object], seconds: float, what: str) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(AssertionError):
+            if found := probe():
+                return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.5)
+
+
+class Writer:
+    """Writes rows one by one, also across restarts of the database, and remembers what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        script = f"touch /tmp/write; {WRITER}"
+        command = ["kubectl", "-n", NAMESPACE, "exec", "postgres-0", "-c", "postgres", "--", "sh", "-c", script]
+        while not self._stop.is_set():
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.strip().isdigit():
+                    self.acknowledged.append(int(line))
+            process.wait()
+            time.sleep(0.5)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        stop = ["kubectl", "-n", NAMESPACE, "exec", "postgres-0", "-c", "postgres", "--", "rm", "-f", "/tmp/write"]
+        subprocess.run(stop, capture_output=True, timeout=60, check=False)
+        self._thread.join(60)
+
+
+@pytest.fixture(scope="module")
+def psql(kubectl: Kubectl) -> Kubectl:
+    def run(statement: str, pod: str = "postgres-0") -> str:
+        return kubectl("exec", pod, "-c", "postgres", "--", "psql", "-qAtX", "-c", statement).strip()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(psql: Kubectl) -> tuple[list[int], str]:
+    """Rows that were acknowledged, and a moment after them and before all others."""
+    psql("DROP TABLE IF EXISTS acknowledged; CREATE TABLE acknowledged (n bigserial PRIMARY KEY, at timestamptz)")
+    with Writer() as writer:
+        wait_until(lambda: len(writer.acknowledged) >= 30, 60, "30 acknowledged rows")
+    time.sleep(1)
+    moment = psql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')")
+    time.sleep(1)
+    return writer.acknowledged, moment
+
+
+@pytest.fixture(scope="module")
+def load(first: tuple[list[int], str]) -> Iterator[Writer]:
+    """A write load that goes on during the recovery, up to the swap."""
+    with Writer() as writer:
+        yield writer
+
+
+@pytest.fixture(scope="module")
+def archived(first: tuple[list[int], str], load: Writer, playbook: Playbook) -> str:
+    """The moment, once WAL from after it is in the store: then its plan is proved."""
+    _rows, moment = first
+    wait_until(lambda: pitr(playbook, moment, "--check").code == 0, 180, "WAL from after the moment is archived")
+    return moment
+
+
+def pitr(playbook: Playbook, target: str = "", *arguments: str) -> Any:
+    return playbook("pitr", *(["-e", f"target={target}"] if target else []), *arguments)
+
+
+def record(kubectl: Kubectl) -> dict[str, str]:
+    found: dict[str, str] = json.loads(kubectl("get", "configmap", "postgres-recovery", "-o", "json"))["data"]
+    return found
+
+
+def primary_rows(psql: Kubectl) -> list[int]:
+    return [int(line) for line in psql("SELECT n FROM acknowledged ORDER BY n").splitlines()]
+
+
+@contextmanager
+def background(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """playbooks/pitr.yml that the test kills."""
+    # Into nothing: a pipe that nobody empties would stop it.
+    process = subprocess.Popen(
+        command_of("pitr", *arguments),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("2026-11-24T10:30:00", "does not say its time zone"),
+        ("2099-01-01T00:00:00Z", "lies in the future"),
+        ("2001-01-01T00:00:00Z", "lies before the end of the oldest base backup"),
+        ("yesterday", "is not a target"),
+        ("lsn:FF/0", "cannot be reached"),
+    ],
+)
+def test_a_target_that_cannot_be_reached_is_refused(
+    playbook: Playbook, kubectl: Kubectl, target: str, words: str
+) -> None:
+    run = pitr(playbook, target)
+    assert run.code != 0
+    assert words in run.failure
+    assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap", "-o", "name")
+
+
+@pytest.mark.parametrize("action", ["swap", "revert"])
+def test_there_is_nothing_to_swap_yet(playbook: Playbook, action: str) -> None:
+    assert "add -e confirm=development" in playbook("pitr", "-e", f"{action}=true").failure
+    wrong = playbook("pitr", "-e", f"{action}=true", "-e", "confirm=production").failure
+    assert "add -e confirm=development, not production" in wrong
+    run = playbook("pitr", "-e", f"{action}=true", *CONFIRM)
+    assert "No recovery is ready" in run.failure or "There is nothing to revert" in run.failure
+
+
+def test_the_plan_alone_changes_nothing(playbook: Playbook, kubectl: Kubectl, archived: str) -> None:
+    run = pitr(playbook, archived, "--check")
+    assert run.code == 0, run.output
+    assert "is proved possible" in run.output
+    assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap", "-o", "name")
+
+
+def test_a_volume_that_is_too_small_is_refused(playbook: Playbook, archived: str) -> None:
+    run = pitr(playbook, archived, "-e", "backup_recovery_storage_size=100Mi")
+    assert "add -e backup_recovery_storage_size=" in run.failure
+
+
+@contextmanager
+def damaged(store: Store, key: str, content: bytes | None) -> Iterator[None]:
+    """An object that is gone (None) or has another content, and is whole again afterwards."""
+    whole = store.read(key)
+    store.delete([key])
+    if content is not None:
+        store.write(key, content)
+    try:
+        yield
+    finally:
+        store.delete([key])
+        store.write(key, whole)
+
+
+def planned_segment(store: Store, playbook: Playbook, moment: str) -> tuple[str, str]:
+    """Keys of the second planned segment, and of one with another content."""
+    output = pitr(playbook, moment, "--check").output
+    names = output[output.index("  WAL ") :].split("\n")[0].split()
+    first_name = names[1]
+    keys = sorted(found.key for found in store.list(WAL) if found.key.endswith(".zst"))
+    later = [key for key in keys if key.rsplit("/", 1)[1][:24] > first_name]
+    return later[0], later[1]
+
+
+def test_missing_wal_is_refused_before_anything_is_touched(
+    playbook: Playbook, kubectl: Kubectl, store: Store, archived: str
+) -> None:
+    key, _other = planned_segment(store, playbook, archived)
+    for content in (None, b""):
+        with damaged(store, key, content):
+            run = pitr(playbook, archived)
+        assert run.code != 0
+        assert "missing, empty or there twice" in run.failure
+        assert "Nothing was changed. Reachable:" in run.failure
+    assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap", "-o", "name")
+
+
+def test_wal_with_another_content_stops_the_recovery(
+    playbook: Playbook, kubectl: Kubectl, store: Store, archived: str
+) -> None:
+    key, other = planned_segment(store, playbook, archived)
+    with damaged(store, key, store.read(other)):
+        run = pitr(playbook, archived)
+    assert run.code != 0
+    assert "has another content than when it was archived" in run.output
+    assert record(kubectl)["state"] == "restoring"
+
+
+def test_a_killed_restore_pod_and_a_killed_controller(playbook: Playbook, kubectl: Kubectl, archived: str) -> None:
+    """Both at once: the pod without a word, and the playbook that waits for it."""
+    with background("-e", f"target={archived}"):
+        pod = wait_until(
+            lambda: kubectl(
+                "get",
+                "pods",
+                "-l",
+                "app=postgres-recovery-job",
+                "--field-selector",
+                "status.phase=Running",
+                "-o",
+                "name",
+            ),
+            120,
+            "the restore runs",
+        )
+        kubectl("delete", *pod.split(), "--grace-period=0", "--force")
+    run = wait_until(lambda: (done := pitr(playbook, archived)).code == 0 and done, 300, "the restore is done again")
+    assert "amcheck        passed" in run.output
+
+
+def test_exactly_the_rows_up_to_the_moment(psql: Kubectl, kubectl: Kubectl, first: tuple[list[int], str]) -> None:
+    rows, _moment = first
+    found = psql("SELECT n FROM acknowledged ORDER BY n", pod="postgres-recovery-0").splitlines()
+    assert [int(line) for line in found] == rows
+    report = json.loads(record(kubectl)["report"])
+    assert report["tables"]["public.acknowledged"] == len(rows)
+    assert report["timeline"] == 2
+
+
+def test_a_second_recovery_is_refused_while_one_is_there(playbook: Playbook, archived: str) -> None:
+    assert "is restored already: swap it in" in pitr(playbook, "latest").failure
+    run = pitr(playbook, archived)
+    assert run.code == 0, run.output
+
+
+def test_a_swap_that_is_killed_at_every_step(
+    playbook: Playbook, kubectl: Kubectl, psql: Kubectl, first: tuple[list[int], str], load: Writer
+) -> None:
+    killed: list[str] = []
+    for _run in range(20):
+        with background("-e", "swap=true", *CONFIRM) as process:
+
+            def at_new_step() -> str:
+                data = record(kubectl)
+                if data["state"] == "swapped" or process.poll() is not None:
+                    return "end"
+                return data["step"] if data["state"] == "swapping" and data["step"] not in killed else ""
+
+            step = wait_until(at_new_step, 300, "the swap reaches its next step")
+        if step == "end":
+            break
+        killed.append(step)
+    run = playbook("pitr", "-e", "swap=true", *CONFIRM)
+    assert run.code == 0, run.output
+    assert {"fence", "stop-database", "release", "bind", "start-database", "base-backup"} <= set(killed)
+    rows, _moment = first
+    assert [n for n in primary_rows(psql) if n <= rows[-1]] == rows
+    old = set(load.acknowledged[: len(load.acknowledged) // 2])
+    assert old, "the load wrote nothing"
+
+
+def test_after_the_swap_all_is_as_before(playbook: Playbook, kubectl: Kubectl, psql: Kubectl, tmp_path: Any) -> None:
+    assert psql("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'") == "postgres-replica-0"
+    assert psql("SELECT timeline_id FROM pg_control_checkpoint()") == "2"
+    assert psql("SELECT pg_is_in_recovery()", pod="postgres-replica-0") == "t"
+    health = "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://localhost:8080/api/v1/health\").status)'"
+    wait_until(
+        lambda: kubectl("exec", "deployment/hustlex-api", "--", "sh", "-c", health).strip() == "200",
+        60,
+        "the API is healthy",
+    )
+    catalogue = tmp_path / "catalogue.json"
+    run = playbook("backups", "-e", f"json={catalogue}")
+    assert run.code == 0, run.output
+    found = json.loads(catalogue.read_text())
+    assert found["gaps"] == []
+    assert any(base["timeline"] == 2 for base in found["bases"])
+    assert playbook("pitr", "-e", "swap=true", *CONFIRM).changed == 0
+
+
+def test_the_way_back_has_every_row_of_before_the_swap(
+    playbook: Playbook, psql: Kubectl, load: Writer, first: tuple[list[int], str], kubectl: Kubectl
+) -> None:
+    kept = record(kubectl)["kept"]
+    # What the load was told before the fence is in the volume that was taken out; what came after is on the other timeline.
+    written_after = set(primary_rows(psql))
+    load.__exit__()
+    before = [n for n in load.acknowledged if load.acknowledged.index(n) < _turn(load.acknowledged)]
+    run = playbook("pitr", "-e", "revert=true", *CONFIRM)
+    assert run.code == 0, run.output
+    assert set(before) | set(first[0]) <= set(primary_rows(psql))
+    assert written_after
+    assert psql("SELECT timeline_id FROM pg_control_checkpoint()") == "3"
+    assert psql("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'") == "postgres-replica-0"
+    assert kept not in kubectl("get", "pvc", "-o", "name")
+
+
+def _turn(numbers: list[int]) -> int:
+    """Where the numbers begin again lower: the load then wrote to the recovered database."""
+    return next((i for i in range(1, len(numbers)) if numbers[i] < numbers[i - 1]), len(numbers))
+
+
+def test_what_is_left_is_removed_with_confirmation_alone(playbook: Playbook, kubectl: Kubectl) -> None:
+    kept = record(kubectl)["kept"]
+    assert "the way back" in playbook("pitr", "-e", "remove=true").failure
+    run = playbook("pitr", "-e", "remove=true", *CONFIRM)
+    assert run.code == 0, run.output
+    assert kept not in kubectl("get", "pvc", "-o", "name")
+    assert "postgres-recovery" not in kubectl("get", "configmap", "-o", "name")
+
+
+def test_a_verification_reports_time_and_age(playbook: Playbook, store: Store) -> None:
+    run = playbook("verify_backups")
+    assert run.code == 0, run.output
+    assert "restored and proved in" in run.output
+    reports = [found.key for found in store.list("verifications/")]
+    assert json.loads(store.read(reports[-1]))["ok"] is True
