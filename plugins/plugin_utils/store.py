@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ..module_utils.backup import wal
@@ -40,6 +41,10 @@ def catalogue_of(arguments: Mapping[str, Any], now: datetime | None = None) -> C
         raise BackupError(
             f"wal_segment_bytes is {arguments['wal_segment_bytes']}: PostgreSQL knows powers of two from 1 MiB to 1 GiB."
         )
+    for option in ("credentials_file", "ca_file"):
+        path = arguments["store"][option]
+        if path and not Path(path).is_file():
+            raise BackupError(f"The {option} of the store, {path}, is not there: correct the variable that names it.")
     return read_catalogue(
         Store(StoreSettings.from_mapping(arguments["store"])),
         now or datetime.now(UTC),
