@@ -18,7 +18,7 @@ description:
 options:
   policy:
     description:
-      - What is kept. C(window_days), C(minimum_bases), C(cap), C(max_skew_seconds), C(abandoned_timelines), and for
+      - What is kept. C(window_days), C(minimum_bases), C(cap), C(max_skew_seconds), and for
         C(dumps) and C(snapshots) each C(days), C(minimum), C(daily), C(weekly), C(monthly) and C(yearly).
     type: dict
     default: {}

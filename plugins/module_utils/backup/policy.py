@@ -30,9 +30,6 @@ class Keep:
 class Policy:
     """C(window_days): every moment of the last days can be recovered. C(cap): the most that one run deletes of a kind,
     without being confirmed, as a number or as a share such as 20%; one is always allowed.
-
-    C(abandoned_timelines): timelines that led nowhere and whose WAL may go although the current one does not
-    descend from them.
     """
 
     window_days: float = 7.0
@@ -41,7 +38,6 @@ class Policy:
     snapshots: Keep = field(default_factory=lambda: Keep(days=7.0))
     cap: str = "20%"
     max_skew_seconds: float = 300.0
-    abandoned_timelines: tuple[int, ...] = ()
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Policy:
@@ -81,7 +77,6 @@ class Policy:
             **self.__dict__,
             "dumps": dict(self.dumps.__dict__),
             "snapshots": dict(self.snapshots.__dict__),
-            "abandoned_timelines": list(self.abandoned_timelines),
         }
 
 
@@ -89,6 +84,4 @@ def _as(default: Any, value: Any) -> Any:
     """C(value) in the type of the default: variables arrive as text at times."""
     if isinstance(default, Keep):
         return replace(default, **{key: _as(getattr(default, key), each) for key, each in value.items()})
-    if isinstance(default, tuple):
-        return tuple(int(number) for number in value)
     return type(default)(value)

@@ -151,20 +151,30 @@ class _Work:
         return _with_references(kept, bases)
 
     def _is_live(self, timeline: int, anchor: Base) -> bool:
-        """Whether the timeline has WAL beside the current line that the rules do not give up.
-
-        Upload times only ever keep here: what was uploaded before the window was committed before it.
-        """
-        if timeline == self.current or timeline in self.policy.abandoned_timelines:
-            return False
+        """Whether the timeline has WAL beside the current line that is not proved to be older than the window."""
         on_line = {stretch.timeline: stretch.last for stretch in self.archive.path(self.current)}
         segments = self.archive.segments(timeline)
-        if timeline not in on_line:
-            return len(segments) > 0
-        beside = (on_line[timeline] or 0) + 1
-        if not len(segments) or segments.numbers[-1] < beside:
+        if timeline == self.current or not len(segments):
             return False
-        return segments.numbers[-1] >= anchor.start_segment or segments.newest_upload(beside) >= self.cutoff.timestamp()
+        if timeline not in on_line:
+            return not self._was_left(timeline, anchor)
+        beside = (on_line[timeline] or 0) + 1
+        if segments.numbers[-1] < beside:
+            return False
+        return segments.numbers[-1] >= anchor.start_segment or self._uploaded_in_window(timeline, beside)
+
+    def _was_left(self, timeline: int, anchor: Base) -> bool:
+        """Whether a timeline that is no ancestor ended before the window.
+
+        It did when the anchor was taken elsewhere after its last base, as only one primary writes at a time.
+        """
+        newer = any(base.timeline == timeline and base.stopped >= anchor.started for base in self.valid)
+        leads_there = chain(self.archive, anchor, timeline) is not None
+        return not newer and not leads_there and not self._uploaded_in_window(timeline, 0)
+
+    def _uploaded_in_window(self, timeline: int, first: int) -> bool:
+        """Upload times only ever keep: what was uploaded before the window was committed before it."""
+        return self.archive.segments(timeline).newest_upload(first) >= self.cutoff.timestamp()
 
     def shield(
         self, anchor: Base, bases: Iterable[Base], kept: dict[str, str]
@@ -182,8 +192,8 @@ class _Work:
             older = [base for base in fulls if base.label < oldest.label]
             shields = [base for base in older if base.valid and (base.timeline, base.start_segment) <= lost]
             if not shields:
-                text = f"No WAL is deleted: pgBackRest would remove {name} too, which is not older than the anchor."
-                return kept, None, [text + " If its timeline led nowhere, list it in abandoned_timelines."]
+                text = f"No WAL is deleted: pgBackRest would remove {name} too, which is not older than the anchor,"
+                return kept, None, [f"{text} as long as base {oldest.label} is kept."]
             kept = _with_references({**kept, shields[-1].label: f"shields WAL from {name} on"}, bases)
 
     def removed(self, oldest: Base) -> Iterator[WalRange]:
@@ -220,7 +230,7 @@ class _Work:
                     continue
                 if way.base.label in kept:
                     return piece.timeline, piece.first
-                if piece.timeline in self.policy.abandoned_timelines:
+                if piece.timeline not in line and self._was_left(piece.timeline, anchor):
                     continue
                 first = piece.first if piece.timeline not in line else max(piece.first, anchor.start_segment)
                 if first <= last:

@@ -233,37 +233,48 @@ def test_wal_of_the_old_timeline_goes_once_all_of_it_is_older() -> None:
     assert "anchor of timeline 1" in {one.reason for one in shielded.keeps("base")}
 
 
-def test_wal_that_only_its_name_puts_first_is_shielded() -> None:
-    """Back on timeline 1 after a recovery that led nowhere: pgBackRest would remove all of timeline 1."""
+def excursion(pinned: bool = False) -> Repository:
+    """Timeline 2 was left on day 8.5, and timeline 1 went on."""
     repository = Repository()
     repository.row(1, 1, 200, day(0), day(20))
     repository.history(2, (1, "0/46000100"), at=day(8))
     repository.row(2, 70, 75, day(8), day(8.5))
+    repository.base(day(8.3), 73, timeline=2, pinned=pinned)
+    return repository
+
+
+def test_a_timeline_that_led_nowhere_goes_when_it_is_older_than_the_window() -> None:
+    repository = excursion()
     for number in range(20):
         repository.base(day(number + 0.5), 10 * number + 5)
-    repository.base(day(8.3), 73, timeline=2)
+    found = planned(repository)
+    assert "20261109-071200F" in going(found)
+    assert found.wal_start == "00000001000000000000007D"
+    repository.segment(2, 76, day(14))
+    found = planned(repository)
+    assert {one.reason for one in found.keeps("base")} >= {"anchor of timeline 2"}
+
+
+def test_wal_that_only_its_name_puts_first_is_shielded() -> None:
+    """Below the start of a set on timeline 2, pgBackRest would remove all of timeline 1."""
+    repository = excursion(pinned=True)
+    for number in range(20):
+        repository.base(day(number + 0.5), 10 * number + 5)
     found = planned(repository)
     assert found.anchor == "20261113-120000F"
     kept = {one.id: one.reason for one in found.keeps("base")}
-    assert kept["20261109-071200F"] == "anchor of timeline 2"
+    assert kept["20261109-071200F"] == "pinned"
     assert kept["20261108-120000F"].startswith("shields WAL from")
     assert found.wal_start == "00000001000000000000004B"
-    given_up = planned(repository, replace(POLICY, abandoned_timelines=(2,)))
-    assert "20261109-071200F" in going(given_up)
-    assert given_up.wal_start == "00000001000000000000007D"
 
 
 def test_no_wal_goes_when_nothing_can_shield_it() -> None:
-    repository = Repository()
-    repository.row(1, 1, 200, day(0), day(20))
-    repository.history(2, (1, "0/46000100"), at=day(8))
-    repository.row(2, 70, 75, day(8), day(8.5))
-    repository.base(day(8.3), 73, timeline=2)
+    repository = excursion(pinned=True)
     repository.base(day(8.6), 86)
     repository.base(day(18), 180)
     found = planned(repository)
     assert found.wal_deletes == ()
-    assert "abandoned_timelines" in found.warnings[0]
+    assert "No WAL is deleted" in found.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +298,7 @@ def test_a_policy_that_keeps_nothing_or_is_misspelt_is_refused(values: dict) -> 
 
 
 def test_a_policy_takes_the_defaults_for_what_is_not_said() -> None:
-    policy = Policy.from_mapping({"dumps": {"minimum": 24}, "cap": 5, "abandoned_timelines": ["3"]})
+    policy = Policy.from_mapping({"dumps": {"minimum": 24}, "cap": 5})
     assert policy.dumps == Keep(days=30, minimum=24)
-    assert (policy.snapshots.days, policy.cap, policy.abandoned_timelines) == (7, "5", (3,))
+    assert (policy.snapshots.days, policy.cap) == (7, "5")
     assert Policy.from_mapping(policy.to_dict()) == policy
