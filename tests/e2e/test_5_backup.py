@@ -152,7 +152,7 @@ def test_a_store_that_is_away_loses_nothing(
     assert not crashed(kubectl)
     # The server waits for its archive_command before it goes.
     kubectl("delete", "pod", "postgres-0", "--wait=false")
-    wait_until(lambda: psql_or_none(psql, STARTED) not in (None, started), 180, "another server runs")
+    wait_until(lambda: psql_or_none(psql, STARTED) not in (None, started), 240, "another server runs")
     assert int(psql(WAITING)) >= 3
     store_is_away()
     wait_until(lambda: int(psql(WAITING)) == 0, 150, "the backlog is archived")
