@@ -151,12 +151,13 @@ class Store:
         settings: StoreSettings,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        attempts: int = 5,
     ) -> None:
         self.settings = settings
         self._clock = clock
         self._sleep = sleep
         with self._errors("reach", "the bucket"):
-            self._client = _client(settings)
+            self._client = _client(settings, attempts)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Every object below the folder C(prefix), page by page."""
@@ -383,7 +384,7 @@ class _ConflictError(StoreError):
     """A conditional request met another state."""
 
 
-def _client(settings: StoreSettings) -> Any:
+def _client(settings: StoreSettings, attempts: int) -> Any:
     session = botocore.session.Session(profile=settings.profile or None)
     if settings.credentials_file:
         session.set_config_variable("credentials_file", settings.credentials_file)
@@ -395,7 +396,7 @@ def _client(settings: StoreSettings) -> Any:
         region_name=settings.region or ("us-east-1" if settings.endpoint else None),
         verify=settings.ca_file or None,
         config=Config(
-            retries={"mode": "standard", "max_attempts": 5},
+            retries={"mode": "standard", "max_attempts": attempts},
             connect_timeout=10,
             read_timeout=60,
             s3={"addressing_style": "path" if settings.path_style else "auto"},
