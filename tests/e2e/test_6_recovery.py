@@ -192,20 +192,18 @@ def damaged(store: Store, key: str, content: bytes | None) -> Iterator[None]:
         store.write(key, whole)
 
 
-def planned_segment(store: Store, playbook: Playbook, moment: str) -> tuple[str, str]:
-    """Keys of the second planned segment, and of one with another content."""
+def planned_segments(store: Store, playbook: Playbook, moment: str) -> list[str]:
+    """Keys of the segments that the plan for the moment names."""
     output = pitr(playbook, moment, "--check").output
-    names = output[output.index("  WAL ") :].split("\n")[0].split()
-    first_name = names[1]
+    words = output[output.index("  WAL ") :].split("\n")[0].replace(":", " ").split()
     keys = sorted(found.key for found in store.list(WAL) if found.key.endswith(".zst"))
-    later = [key for key in keys if key.rsplit("/", 1)[1][:24] > first_name]
-    return later[0], later[1]
+    return [key for key in keys if words[1] <= key.rsplit("/", 1)[1][:24] <= words[3]]
 
 
 def test_missing_wal_is_refused_before_anything_is_touched(
     playbook: Playbook, kubectl: Kubectl, store: Store, archived: str
 ) -> None:
-    key, _other = planned_segment(store, playbook, archived)
+    key = planned_segments(store, playbook, archived)[-2]
     for content in (None, b""):
         with damaged(store, key, content):
             run = pitr(playbook, archived)
@@ -218,7 +216,7 @@ def test_missing_wal_is_refused_before_anything_is_touched(
 def test_wal_with_another_content_stops_the_recovery(
     playbook: Playbook, kubectl: Kubectl, store: Store, archived: str
 ) -> None:
-    key, other = planned_segment(store, playbook, archived)
+    key, other = planned_segments(store, playbook, archived)[1:3]
     with damaged(store, key, store.read(other)):
         run = pitr(playbook, archived)
     assert run.code != 0
