@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 import botocore.session
 from botocore.config import Config
@@ -170,8 +170,8 @@ class Store:
             encoded = page.get("EncodingType") == "url"
             for entry in page.get("Contents", ()):
                 key = entry["Key"]
-                if encoded and "%" in key:
-                    key = unquote(key)
+                if encoded and ("%" in key or "+" in key):
+                    key = unquote_plus(key)
                 if not key.startswith(prefix):
                     raise StoreError(f"The store listed {key} although only {prefix} was asked for; nothing is done.")
                 yield StoredObject(key, entry["Size"], entry["LastModified"])
