@@ -32,6 +32,7 @@ def embedkube() -> Iterator[Embedkube]:
 
     yield run
     run("destroy")
+    run("destroy", name="hustlex-port")
 
 
 def processes() -> list[int]:
