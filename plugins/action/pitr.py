@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..module_utils.backup.errors import BackupError
 from ..module_utils.kube import pitr, volumes
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError, UnreachableError
@@ -59,11 +60,6 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = validated(self, ARGUMENTS)
-        try:
-            from ..module_utils.backup.errors import BackupError
-        except ImportError as error:
-            result.update(failed=True, msg=f"Python package {error.name} is missing: pip install boto3.")
-            return result
         do = {
             "planned": self._plan,
             "restored": self._note_restored,
@@ -75,6 +71,8 @@ class ActionModule(ActionBase):
             result.update(do(arguments))
         except (KubeError, BackupError) as error:
             result.update(failed=True, msg=str(error))
+        except ImportError as error:  # boto3, which no other module needs
+            result.update(failed=True, msg=f"Python package {error.name} is missing: pip install boto3.")
         return result
 
     def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -152,11 +150,9 @@ class ActionModule(ActionBase):
             partial(self._branch, arguments, record.exchange.incoming_claim) if comes_back else None,
         )
         if self._task.check_mode:
-            return {
-                "changed": True,
-                "recovery": record.state,
-                "steps": [what for what, _do in exchanger.steps().values()],
-            }
+            steps = [what for what, _do in exchanger.steps().values()]
+            display.display("\n".join(["", "It would:", *(f"  {step}" for step in steps), ""]))
+            return {"changed": True, "recovery": record.state, "steps": steps}
         done = pitr.finished(replace(record, exchange=exchanger.run()))
         done.write(client, namespace)
         return self._moved(done, changed=True)

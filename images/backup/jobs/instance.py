@@ -24,6 +24,15 @@ def programs() -> dict[str, str]:
     return {**os.environ, "PATH": ":".join([*path, os.environ.get("PATH", "")]), "LC_ALL": "C", "TZ": "UTC"}
 
 
+def shared_buffers(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> str:
+    """A quarter of this container's memory: the configuration is made for that of the database."""
+    try:
+        megabytes = int(limit.read_text()) // 4 // 2**20
+    except (OSError, ValueError):  # no such file, or "max"
+        megabytes = 128
+    return f"{max(16, min(megabytes, 8192))}MB"
+
+
 def run(*command: str, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program; its last words become the error."""
     try:
@@ -66,6 +75,8 @@ class Instance:
             "listen_addresses": "",
             "unix_socket_directories": str(self.socket),
             "synchronous_standby_names": "",
+            "ssl": "off",
+            "shared_buffers": shared_buffers(),
             "logging_collector": "off",
             "log_destination": "stderr",
             "log_line_prefix": "%m [%p] ",

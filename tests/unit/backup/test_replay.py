@@ -82,3 +82,10 @@ def test_why_a_server_stopped() -> None:
 )
 def test_whose_timeline_it_is(timeline: int, used: list[int], own: bool) -> None:
     assert branch.is_own(timeline, used) is own
+
+
+@pytest.mark.parametrize(("limit", "buffers"), [("536870912\n", "128MB"), ("max\n", "128MB"), ("1048576\n", "16MB")])
+def test_buffers_fit_the_container(tmp_path: Path, limit: str, buffers: str) -> None:
+    (tmp_path / "memory.max").write_text(limit)
+    assert instance.shared_buffers(tmp_path / "memory.max") == buffers
+    assert instance.shared_buffers(tmp_path / "absent") == "128MB"
