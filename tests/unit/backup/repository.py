@@ -20,6 +20,7 @@ SYSTEM = 7711569477655889078
 WAL = f"{REPOSITORY}archive/main/"
 BASES = f"{REPOSITORY}backup/main/"
 OPTIONS = ("archive-check", "archive-copy", "backup-standby", "checksum-page", "compress", "hardlink", "online")
+CATALOG = {"db-catalog-version": 202209061, "db-control-version": 1300}
 SEGMENT = re.compile(rf"{WAL}([^/]+)/[0-9A-F]{{16}}/([0-9A-F]{{24}})")
 FOLDER = re.compile(rf"{BASES}(\d{{8}}-[^/]+)/")
 MANIFEST = re.compile(rf"{BASES}(\d{{8}}-[^/]+)/backup.manifest$")
@@ -148,20 +149,36 @@ class Repository:
         return render(
             {
                 "backrest": {"backrest-format": 5, "backrest-version": "2.55.1"},
-                "backup": {"backup-label": label},
-                "backup:db": {"db-id": self.sets[label]["db-id"], **system},
+                "backup": self._summary(label),
+                "backup:db": {**CATALOG, "db-id": self.sets[label]["db-id"], **system},
+                "backup:option": {f"option-{name}": False for name in OPTIONS},
                 "backup:target": targets,
             }
         )
+
+    def _summary(self, label: str) -> dict:
+        entry = self.sets[label]
+        names = (
+            "archive-start",
+            "archive-stop",
+            "lsn-start",
+            "lsn-stop",
+            "prior",
+            "timestamp-start",
+            "timestamp-stop",
+            "type",
+        )
+        known = {f"backup-{name}": entry[f"backup-{name}"] for name in names if f"backup-{name}" in entry}
+        copied = {"backup-timestamp-copy-start": entry["backup-timestamp-start"]}
+        return dict(sorted({**known, **copied, "backup-label": label, "backup-bundle": True}.items()))
 
     def write_info(self) -> None:
         newest = max(self.systems)
         system = {"db-id": int(newest), **self.systems[newest]}
         head = {"backrest-format": 5, "backrest-version": "2.55.1"}
-        more = {"db-catalog-version": 202209061, "db-control-version": 1300}
-        history = {number: {**more, **each} for number, each in self.systems.items()}
+        history = {number: {**CATALOG, **each} for number, each in self.systems.items()}
         sets = {label: {**head, **self._listed(label)} for label in sorted(self.sets)}
-        backups = {"backrest": head, "backup:current": sets, "db": {**more, **system}, "db:history": history}
+        backups = {"backrest": head, "backup:current": sets, "db": {**CATALOG, **system}, "db:history": history}
         if not sets:
             del backups["backup:current"]
         archived = {
