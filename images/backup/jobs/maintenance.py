@@ -25,6 +25,7 @@ _PAUSE_SECONDS = 10.0
 def held(store: Store, what: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[Lease]:
     """Hold the lock until the work is done, after waiting for who holds it; LockedError when that takes too long."""
     deadline = time.monotonic() + wait_seconds
+    said = ""
     with contextlib.ExitStack() as stack:
         while True:
             try:
@@ -33,7 +34,9 @@ def held(store: Store, what: str, wait_seconds: float = WAIT_SECONDS) -> Iterato
             except LockedError as error:
                 if time.monotonic() > deadline:
                     raise
-                say(str(error))
+                if str(error) != said:
+                    said = str(error)
+                    say(said)
                 time.sleep(_PAUSE_SECONDS)
         stack.enter_context(_renewed(lease))
         yield lease
