@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,7 +119,10 @@ def test_one_of_many_takes_the_lock(ours: Store) -> None:
 
 
 def test_a_lock_that_ran_out_is_taken_by_one(store: Server, bucket: str, ours: Store) -> None:
-    ours.write("locks/maintenance.json", b'{"holder": "dead", "since": "-", "expires": "2026-01-01T00:00:00Z"}')
+    ours.write("locks/maintenance.json", b'{"holder": "dead", "since": "-", "seconds": 1}')
+    with pytest.raises(LockedError, match="dead"), ours.lock("maintenance", "second", 60):
+        pass
+    time.sleep(3)
     with ours.lock("maintenance", "second", 60) as lease:
         lease.check()
         with pytest.raises(LockedError, match="second"), opened(store, bucket).lock("maintenance", "third", 60):

@@ -131,7 +131,7 @@ class Lease:
         """Hold the lock for C(seconds) from now; LockedError when another run has taken it."""
         expires = self._clock() + seconds
         with self._changing:
-            body = json.dumps({**json.loads(self._body), "expires": _iso(expires)}).encode()
+            body = json.dumps({**json.loads(self._body), "seconds": seconds, "expires": _iso(expires)}).encode()
             self._store.replace(self._key, self._body, body)
             self._body, self._expires = body, expires
 
@@ -308,12 +308,14 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, name: str, holder: str, seconds: float) -> Iterator[Lease]:
-        """Hold C(locks/NAME.json) for at most C(seconds); LockedError says who holds it since when."""
+        """Hold C(locks/NAME.json) for at most C(seconds); LockedError says who holds it since when.
+
+        What others wait for is told by the store's clock alone: ours and theirs may differ.
+        """
         key = f"locks/{name}.json"
         now = self._clock()
-        body = json.dumps(
-            {"holder": holder, "since": _iso(now), "expires": _iso(now + seconds), "token": secrets.token_hex(8)}
-        ).encode()
+        facts = {"holder": holder, "since": _iso(now), "seconds": seconds, "expires": _iso(now + seconds)}
+        body = json.dumps({**facts, "token": secrets.token_hex(8)}).encode()
         self._take(key, body)
         lease = Lease(self, key, body, now + seconds, self._clock)
         if not lease.still_ours():
@@ -321,8 +323,10 @@ class Store:
         try:
             yield lease
         finally:
-            if lease.still_ours():
-                self.delete([key])
+            # A lock that cannot be given back runs out; what went wrong before is what counts.
+            with contextlib.suppress(StoreError):
+                if lease.still_ours():
+                    self.delete([key])
 
     def _take(self, key: str, body: bytes) -> None:
         if self.write(key, body, if_absent=True):
@@ -330,7 +334,8 @@ class Store:
         with self._errors("read", key):
             answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
             held = json.loads(answer["Body"].read())
-        if datetime.fromisoformat(held["expires"]).timestamp() > self._clock():
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        if (date - answer["LastModified"]).total_seconds() <= held["seconds"]:
             raise LockedError(f"{held['holder']} holds the lock since {held['since']}. Wait for it to end.")
         try:
             with self._errors("write", key):

@@ -40,6 +40,7 @@ class FaultyS3:
     busy: set[str] = field(default_factory=set)
     skew: float = 0.0
     page: int = 1000
+    modified: dict[str, float] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     stray: str = ""
 
@@ -80,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return formatdate((timestamp or time.time()) + self.s3.skew, usegmt=True)
 
+    def modified(self, key: str) -> str:
+        return formatdate(self.s3.modified.get(key, 0), usegmt=True)
+
     def handle_request(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.s3.requests.append(f"{self.command} {self.path}")
@@ -119,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         rest = content[start:]
         self.send_response(206 if start else 200)
         self.send_header("ETag", '"etag"')
+        self.send_header("Last-Modified", self.modified(key))
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         if fault and fault.cut_at is not None:
@@ -151,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.error(412, "PreconditionFailed")
         else:
             self.s3.objects[key] = body
+            self.s3.modified[key] = time.time() + self.s3.skew
         return self.answer(200, ETag='"etag"')
 
     def _post(self, key: str, query: dict[str, str], body: bytes, _fault: Fault | None) -> None:

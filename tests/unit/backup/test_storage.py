@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,13 +173,19 @@ def test_a_lease_that_ran_out_or_was_taken_is_noticed(s3: FaultyS3, store: Store
     assert s3.objects == {"locks/maintenance.json": b"{}"}
 
 
-def test_a_lock_that_ran_out_is_taken_over(s3: FaultyS3, store: Store) -> None:
-    now = [1_000_000.0]
-    timed = Store(store.settings, clock=lambda: now[0])
-    timed._take("locks/maintenance.json", b'{"holder": "dead", "since": "?", "expires": "1970-01-12T13:46:41Z"}')
-    now[0] += 60
-    with timed.lock("maintenance", "second", 60):
-        assert b"second" in s3.objects["locks/maintenance.json"]
+@pytest.mark.parametrize("our_clock", [-1e6, 0.0, 1e6])
+def test_a_lock_that_ran_out_by_the_stores_clock_is_taken_over(s3: FaultyS3, store: Store, our_clock: float) -> None:
+    timed = Store(store.settings, clock=lambda: time.time() + our_clock)
+    store.write("locks/maintenance.json", b'{"holder": "dead", "since": "then", "seconds": 60}')
+    s3.skew = 50
+    with pytest.raises(LockedError, match="dead holds the lock since then"), timed.lock("maintenance", "second", 60):
+        pass
+    s3.skew = 70
+    with timed.lock("maintenance", "second", 60) as lease:
+        lease.renew(90)
+        assert json.loads(s3.objects["locks/maintenance.json"])["seconds"] == 90
+        lease.check()
+    assert s3.objects == {}
 
 
 @pytest.mark.parametrize(
