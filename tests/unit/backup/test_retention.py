@@ -95,6 +95,16 @@ def test_pinned_and_minimum_and_references_stay() -> None:
     assert found.wal_start == "000000010000000000000015"
 
 
+def test_the_only_good_base_stays_however_old() -> None:
+    repository = Repository()
+    repository.row(1, 1, 200, day(0), day(20))
+    label = repository.base(day(1), 10)
+    repository.base(day(3), 30, error=True)
+    found = planned(repository)
+    assert (found.anchor, going(found)) == (label, ["20261104-000000F"])
+    assert [one.id for one in found.keeps("base")] == [label]
+
+
 def test_dumps_go_by_age_minimum_and_pin() -> None:
     repository = Repository()
     for number in range(20):
