@@ -91,10 +91,15 @@ class Controller:
             save,
             lambda _line: None,
             self._base,
+            self._branch if kept.startswith("postgres-swapped") else None,
             limits=Limits(0.1, 0.1, 0.1),
             sleep=lambda _s: None,
         ).run()
         replace(found, state=SWAPPED, exchange=done, kept=kept).write(self.cluster, "n")
+
+    def _branch(self) -> None:
+        self.cluster._request()
+        assert self.cluster.objects["StatefulSet", "postgres"]["spec"]["replicas"] == 1, "nothing is stopped yet"
 
     def _base(self) -> None:
         self.cluster._request()
@@ -151,12 +156,23 @@ def test_a_swap_that_is_killed_at_any_request_is_finished_by_the_next_run(primar
         assert controller.bases >= 1
 
 
-def test_the_way_back_brings_the_old_volume(cluster: ClusterDouble) -> None:
-    controller = Controller(cluster)
-    controller.swap()
-    controller.swap("postgres-before-1", "postgres-swapped-1")
-    assert cluster.data_of("postgres-data-postgres-0") == "live"
-    assert cluster.data_of("postgres-swapped-1") == "restored"
+def test_the_way_back_brings_the_old_volume_wherever_it_is_killed() -> None:
+    whole = make()
+    Controller(whole).swap()
+    begin = whole.requests
+    Controller(whole).swap("postgres-before-1", "postgres-swapped-1")
+    for kill_at in range(begin + 1, whole.requests + 1):
+        cluster = make()
+        controller = Controller(cluster)
+        cluster.requests = 0
+        controller.swap()
+        cluster.requests, cluster.kill_at = begin, kill_at
+        try:
+            controller.swap("postgres-before-1", "postgres-swapped-1")
+        except KilledError:
+            controller.swap("postgres-before-1", "postgres-swapped-1")
+        assert cluster.data_of("postgres-data-postgres-0") == "live"
+        assert cluster.data_of("postgres-swapped-1") == "restored"
 
 
 def test_a_database_without_a_volume_can_be_replaced(cluster: ClusterDouble) -> None:
