@@ -135,14 +135,13 @@ exchange() {
   rm -rf "$successor"
 }
 
-# The backup that was named, or the one of which there is data to go back to; failing that, the one that was never swapped in.
+# The backup that was named, or the one that was swapped in last; failing that, one that was only built.
 find() {
   id=$1
   if [ "$id" = latest ]; then
-    ids=$(cd "$data" && { ls -d before-*Z || ls -d restored-*Z; } 2> /dev/null || true)
-    [ -n "$ids" ] || fail "No restore left anything on the volume of Redis: there is nothing to go back to."
-    [ "$(echo "$ids" | wc -l)" -eq 1 ] || fail "Several restores left data, say which one with backup=ID:" $ids
-    id=${ids#*-}
+    newest=$(cd "$data" && { ls -dt before-*Z || ls -dt restored-*Z; } 2> /dev/null | head -n 1)
+    [ -n "$newest" ] || fail "No restore left anything on the volume of Redis: there is nothing to go back to."
+    id=${newest#*-}
   fi
   if [ -d "$data/before-$id" ] || [ -d "$data/restored-$id.partial" ]; then
     refuse_conflict "$data/restored-$id" "$data/before-$id"
@@ -156,6 +155,7 @@ find() {
 
 remove() {
   removed=0
+  rm -f "$data/restored.txt"
   for folder in "$data"/before-* "$data"/restored-*; do
     case $folder in
       *'*') ;;
