@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,18 @@ def test_a_controller_that_is_killed_finds_its_job(play: Player, tmp_path: Path)
     pod = fetch("pods", "-n", NAMESPACE, "-l", "job-name=killed")["items"][0]["metadata"]["name"]
     found = play({"job": order}).last
     assert (found["resumed"], found["report"]) == (True, {"pod": pod})
+
+
+def test_two_who_want_the_same_wait_for_one_job(play: Player, tmp_path: Path) -> None:
+    order = {"name": "shared", "manifest": manifest('sleep 6; echo "RESULT {\\"pod\\": \\"$HOSTNAME\\"}"; sleep 3')}
+    players = [Player(tmp_path / name, NAMESPACE, os.environ["KUBECONFIG"]) for name in ("one", "other")]
+    for player in players:
+        player.folder.mkdir()
+    with ThreadPoolExecutor() as pool:
+        one, other = (played.last for played in pool.map(lambda player: player({"job": order}), players))
+    assert not one.get("failed"), one
+    assert not other.get("failed"), other
+    assert one["report"] == other["report"]
 
 
 def test_a_result_that_nobody_took_is_adopted_if_wanted(play: Player) -> None:

@@ -28,7 +28,7 @@ from .rollout import Limits, Look, Outcome, Scope, Waiter
 from .workload import progress
 
 JOBS, CRON_JOBS = WELL_KNOWN["batch/v1", "Job"], WELL_KNOWN["batch/v1", "CronJob"]
-UNSCHEDULABLE_GRACE_SECONDS = 30.0
+UNSCHEDULABLE_GRACE_SECONDS = 120.0
 SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_LOGS = 1.0
 LOG_LINES = 200
@@ -114,10 +114,13 @@ def run_job(
     waiter = _JobWaiter(connect, order, container, hide, on_progress, clock, sleep)
     outcome = waiter.wait()
     client = waiter.client
+    clean = hide or Masker()
     if not outcome.look.snapshot.workloads:
+        # Whoever else waited for it has removed it.
+        if report := job_log.report_of(waiter.read, clean):
+            return JobResult(True, order.name, report=report, seconds=round(outcome.seconds, 1), resumed=resumed)
         raise KubeError(f"Job {order.name} was removed by somebody while it ran: look at what it left, then run again.")
     lines, pod = waiter.last_lines(outcome.look)
-    clean = hide or Masker()
     result = JobResult(
         succeeded=outcome.look.is_ready,
         name=order.name,
@@ -132,7 +135,7 @@ def run_job(
         return result
     cause = outcome.failures[0] if outcome.failures else _not_in_time(outcome, order)
     found = evidence.collect(client, _plain(cause), outcome.look.snapshot, hide, 20)
-    if not outcome.failures and not order.leave_at_timeout:
+    if not progress(cause.workload).failure and not order.leave_at_timeout:
         remove(client, JOBS, order.namespace, order.name)
     return replace(result, reason=found.reason, evidence=found)
 
@@ -199,6 +202,7 @@ class _JobWaiter(Waiter):
         self._container, self._hide, self._show = container, hide, say
         self._tails: dict[str, job_log.Tail] = {}
         self._read_at = float("-inf")
+        self.read: list[str] = []
 
     def _look_again(self, current: Look, began: float) -> Look:
         found = super()._look_again(current, began)
@@ -214,7 +218,9 @@ class _JobWaiter(Waiter):
         for pod in look.snapshot.pods:
             if _is_of(pod, look):
                 tail = self._tails.setdefault(pod["metadata"]["name"], job_log.Tail())
-                for line in tail.fresh(self._log(pod)):
+                fresh = tail.fresh(self._log(pod))
+                self.read += fresh
+                for line in fresh:
                     if job_log.is_progress(line):
                         self._show(self._hide.text(line))
 
