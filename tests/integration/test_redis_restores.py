@@ -157,8 +157,19 @@ def test_swaps_and_goes_back(volume: Volume) -> None:
         ".restore.lock",
         "appendonlydir",
         "dump.rdb",
-        "restored.txt",
     ]
+
+
+def test_goes_back_to_before_the_last_of_several_restores(volume: Volume) -> None:
+    second = "20261124T040000Z"
+    volume.with_redis(["set", "more", "1"])
+    volume.snapshot(second, keys=105)
+    for backup in (second, ID):
+        volume.restored(backup)
+        volume.report("swap", backup)
+    assert volume.report("find", "latest")["id"] == ID
+    volume.report("revert", ID)
+    assert volume.with_redis(["get", "more"]) == ["1"]
 
 
 def test_serves_a_redis_without_a_log_as_well(volume: Volume) -> None:
