@@ -70,7 +70,7 @@ def playbook() -> Playbook:
 def kubectl() -> Callable[..., str]:
     def run(*arguments: str, namespace: str = NAMESPACE) -> str:
         command = ["kubectl", "--namespace", namespace, *arguments]
-        done = subprocess.run(command, timeout=120, text=True, capture_output=True, check=False)
+        done = subprocess.run(command, timeout=250, text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 
@@ -106,7 +106,7 @@ def namespace(kubectl: Callable[..., str], store: Store) -> Iterator[None]:
     """Starts and ends without the namespace and its backups: a new database does not go on with the archive of another."""
 
     def remove() -> None:
-        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=240s")
         # At the first start there is no bucket.
         with contextlib.suppress(StoreError):
             store.delete([found.key for found in store.list("")])
