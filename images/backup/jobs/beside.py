@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -59,7 +60,9 @@ def restore(
         found = examine(server, names.restoring, live if live in databases else "", manifest, changed=True)
         server.rows("postgres", 'ALTER DATABASE :"old" RENAME TO :"new"', old=names.restoring, new=names.restored)
     except BackupError:
-        server.rows("postgres", 'DROP DATABASE IF EXISTS :"name" WITH (FORCE)', name=names.restoring)
+        # Where even this fails, the next run does it.
+        with contextlib.suppress(BackupError):
+            server.rows("postgres", 'DROP DATABASE IF EXISTS :"name" WITH (FORCE)', name=names.restoring)
         raise
     return Restored(**{**found.to_dict(), "database": names.restored})
 

@@ -58,7 +58,8 @@ def backups_of(databases: Mapping[str, int], live: str, kind: str) -> list[str]:
 
 def leftovers(databases: Mapping[str, int], live: str) -> list[str]:
     """Every database that restores have left beside the live one."""
-    return sorted(name for name in databases if any(name.startswith(f"{live}_{kind}_") for kind in _KINDS))
+    found = (f"{live}_{kind}_{backup.lower()}" for kind in _KINDS for backup in backups_of(databases, live, kind))
+    return sorted(name for name in found if name in databases)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def first_error(text: str) -> str:
     """The first line that says what is wrong, without what psql and pg_restore put before it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = next((line for line in lines if re.search(r"ERROR|FATAL|error:", line)), lines[-1] if lines else "no answer")
-    return re.sub(r"^.*?(ERROR|FATAL|error): +", "", line).rstrip(".")
+    return re.sub(r"^.*(ERROR|FATAL|error): +", "", line).rstrip(".")
 
 
 @contextlib.contextmanager
