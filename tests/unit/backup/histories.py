@@ -21,6 +21,7 @@ EVENTS = (
     "failover",
     "pitr",
     "revert",
+    "excursion",
     "dump",
     "redis",
     "pause",
@@ -58,13 +59,24 @@ class Life:
         elif event == "pitr":
             self.write(1)
             self.branch(max(2, self.position - amount))
-        elif event == "revert" and self.histories[self.timeline]:
-            parent = self.histories[self.timeline][-1][0]
-            self.ends[self.timeline] = self.position
-            self.timeline, self.position = parent, self.ends[parent]
+        elif event == "revert":
+            self.revert()
+        elif event == "excursion":
+            self.write(3)
+            self.branch(self.position - 1)
+            self.base(pinned=amount >= 4)
             self.write(1)
+            self.revert()
         elif event in ("dump", "redis"):
             self.repository.dump(day(self.now), kind=event, pinned=amount == 7, complete=amount != 6)
+
+    def revert(self) -> None:
+        """Go on where the parent of this timeline was left."""
+        if self.histories[self.timeline]:
+            self.ends[self.timeline] = self.position
+            self.timeline = self.histories[self.timeline][-1][0]
+            self.position = self.ends[self.timeline]
+            self.write(1)
 
     def base(self, **options: object) -> str:
         number = self.position - 1
