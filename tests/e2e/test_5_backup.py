@@ -112,15 +112,43 @@ def test_a_base_backup_disturbs_no_writer(kubectl: Kubectl, psql: Kubectl, store
         psql("DROP DATABASE bench WITH (FORCE)", "postgres")
 
 
+def test_a_base_backup_that_is_killed_is_taken_up_again(kubectl: Kubectl, store: Store) -> None:
+    job = "e2e-killed"
+    kubectl("create", "job", "--from=cronjob/postgres-base-backup", job)
+    try:
+        wait_until(lambda: "backup start archive" in logs(kubectl, job), 100, "the backup begins")
+        kubectl("delete", "pod", "--selector", f"job-name={job}", "--grace-period=0", "--force")
+        # The next pod waits until the lock of the killed one has run out.
+        kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=230s")
+        report = json.loads(logs(kubectl, job).splitlines()[-1].removeprefix("RESULT "))
+    finally:
+        kubectl("delete", "job", job)
+    found = catalogue(store)
+    assert found.valid_bases[-1].label == report["label"]
+    assert (found.unfinished, found.gaps, found.problems) == ((), (), ())
+
+
+def logs(kubectl: Kubectl, job: str) -> str:
+    try:
+        return kubectl("logs", f"job/{job}", "--container=backup")
+    except AssertionError:
+        return ""
+
+
 def test_retention_deletes_nothing_that_is_young(run_job: Callable[[str], dict[str, Any]]) -> None:
     assert run_job("backup-retention")["result"]["changed"] is False
 
 
 def test_metrics_tell_the_state(kubectl: Kubectl) -> None:
     script = "import urllib.request as u; print(u.urlopen('http://localhost:9188/metrics').read().decode())"
-    text = kubectl("exec", "deployment/backup-exporter", "--", "python3", "-c", script)
-    for line in ("store_up 1.0", "wal_gaps 0.0", 'failed{kind="dump"} 0.0', 'age_seconds{kind="base"}'):
-        assert f"hustlex_backup_{line}" in text
+    lines = ("store_up 1.0", "wal_gaps 0.0", 'failed{kind="dump"} 0.0', 'age_seconds{kind="base"}')
+
+    def told() -> bool:
+        text = kubectl("exec", "deployment/backup-exporter", "--", "python3", "-c", script)
+        return all(f"hustlex_backup_{line}" in text for line in lines)
+
+    # It looks once a minute.
+    wait_until(told, 90, "the exporter has seen the backups")
 
 
 def crashed(kubectl: Kubectl) -> bool:

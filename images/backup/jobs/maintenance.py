@@ -16,7 +16,7 @@ from .progress import say
 
 NAME = "maintenance"
 # Short, as a killed pod leaves its lock behind; renewed as long as the work goes on.
-LEASE_SECONDS = 180.0
+LEASE_SECONDS = 90.0
 WAIT_SECONDS = 900.0
 _PAUSE_SECONDS = 10.0
 
