@@ -57,8 +57,9 @@ def databases(psql: Kubectl) -> list[str]:
 @pytest.fixture(scope="module")
 def dump(playbook: Playbook, kubectl: Kubectl) -> Iterator[str]:
     """The ID of a dump of some megabytes; the row `later` is not in it."""
-    statements = """CREATE TABLE IF NOT EXISTS ballast AS SELECT n, md5(n::text) AS text FROM generate_series(1, 400000) n;
-        CREATE INDEX ON ballast (text); ALTER TABLE ballast OWNER TO hustlex_owner; CREATE TABLE IF NOT EXISTS later (n int)"""
+    statements = """DROP TABLE IF EXISTS ballast, later;
+        CREATE TABLE ballast AS SELECT n, md5(n::text) AS text FROM generate_series(1, 400000) n;
+        CREATE INDEX ON ballast (text); ALTER TABLE ballast OWNER TO hustlex_owner; CREATE TABLE later (n int)"""
     kubectl("exec", "postgres-0", "--", "psql", "-qX", "-c", statements)
     taken = playbook("backup", "-e", "what=dump")
     assert taken.code == 0, taken.output
