@@ -19,7 +19,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     client = botocore.session.Session().create_client(
         "s3", region_name="af-south-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
-    monkeypatch.setattr(storage, "_client", lambda _settings: client)
+    monkeypatch.setattr(storage, "connect", lambda _settings, _attempts: client)
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()

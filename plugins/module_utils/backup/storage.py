@@ -5,33 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    SSLError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
-from botocore.utils import parse_timestamp
+from botocore.exceptions import BotoCoreError
 
-from .errors import LockedError, MissingError, StoreError
+from . import leases
+from .connection import ConflictError, StoreSettings, connect, explained
+from .errors import MissingError, StoreError
+from .leases import Lease
+
+__all__ = ["DeleteOutcome", "Lease", "Store", "StoreSettings", "StoredObject", "Uploaded"]
 
 PART_BYTES = 16 * 1024 * 1024
 _PARTS_AT_ONCE = 2
@@ -39,41 +28,6 @@ _PARTS_OF_ONE_SIZE = 2500  # S3 takes 10,000 parts: growing ones allow 1.5 TiB
 _DELETE_BATCH = 1000  # the most that DeleteObjects takes
 _READ_TRIES = 4
 _BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "503"})
-_MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
-_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-
-_SENTENCES = {
-    "AccessDenied": "The store refuses to {verb} {what}: its user lacks the right. Check the policy of the user.",
-    "403": "The store refuses to {verb} {what}. Check the credentials and the policy of the user.",
-    "NoSuchBucket": "The bucket {bucket} does not exist. Create it, or correct backup_bucket.",
-    "InvalidAccessKeyId": "The store does not know the access key. Check the credentials file.",
-    "SignatureDoesNotMatch": "The store does not accept the secret key. Check the credentials file.",
-    "RequestTimeTooSkewed": "The clocks of this machine and of the store differ too much. Set them by NTP.",
-    "SlowDown": "The store asks to slow down and did not recover. Try again later.",
-}
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """Where the bucket is and who asks; an empty credentials_file means the default chain (workload identity)."""
-
-    bucket: str
-    endpoint: str = ""
-    region: str = ""
-    ca_file: str = ""
-    path_style: bool = False
-    credentials_file: str = ""
-    profile: str = ""
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> StoreSettings:
-        """Raises StoreError for a key that does not exist or a missing bucket."""
-        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise StoreError(f"The store has no setting {unknown[0]}.")
-        if not values.get("bucket"):
-            raise StoreError("The store needs the name of a bucket.")
-        return cls(**values)
 
 
 class StoredObject(NamedTuple):
@@ -82,6 +36,14 @@ class StoredObject(NamedTuple):
     key: str
     size: int
     modified: float
+
+
+class Version(NamedTuple):
+    """One version of an object; C(age) in seconds is by the store's clock alone."""
+
+    content: bytes
+    etag: str
+    age: float
 
 
 @dataclass(frozen=True)
@@ -109,40 +71,6 @@ class DeleteOutcome:
         }
 
 
-class Lease:
-    """A lock that is held; ask C(check) before each step that cannot be taken back."""
-
-    def __init__(self, store: Store, key: str, body: bytes, expires: float, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._key = key
-        self._body = body
-        self._expires = expires
-        self._clock = clock
-        self._changing = threading.Lock()
-
-    def check(self) -> None:
-        """Raises LockedError when the time is up or another run has taken the lock."""
-        if self._clock() >= self._expires:
-            raise LockedError("The lock ran out before the work was done; run it again.")
-        if not self.still_ours():
-            raise LockedError("Another run took the lock; this one stops.")
-
-    def renew(self, seconds: float) -> None:
-        """Hold the lock for C(seconds) from now; LockedError when another run has taken it."""
-        expires = self._clock() + seconds
-        with self._changing:
-            body = json.dumps({**json.loads(self._body), "seconds": seconds, "expires": _iso(expires)}).encode()
-            self._store.replace(self._key, self._body, body)
-            self._body, self._expires = body, expires
-
-    def still_ours(self) -> bool:
-        try:
-            with self._changing:
-                return self._store.read(self._key) == self._body
-        except MissingError:
-            return False
-
-
 class Store:
     """One bucket. A prefix is a folder: it ends with a slash, so that main never means main2 as well."""
 
@@ -156,8 +84,8 @@ class Store:
         self.settings = settings
         self._clock = clock
         self._sleep = sleep
-        with self._errors("reach", "the bucket"):
-            self._client = _client(settings, attempts)
+        with explained(settings, "reach", "the bucket"):
+            self._client = connect(settings, attempts)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Every object below the folder C(prefix), page by page."""
@@ -165,7 +93,7 @@ class Store:
             prefix += "/"
         query = {"Bucket": self.settings.bucket, "Prefix": prefix, "EncodingType": "url"}
         while True:
-            with self._errors("list", prefix or "the bucket"):
+            with explained(self.settings, "list", prefix or "the bucket"):
                 page = self._client.list_objects_v2(**query)
             encoded = page.get("EncodingType") == "url"
             for entry in page.get("Contents", ()):
@@ -184,7 +112,7 @@ class Store:
 
     def exists(self, key: str) -> bool:
         try:
-            with self._errors("read", key):
+            with explained(self.settings, "read", key):
                 self._client.head_object(Bucket=self.settings.bucket, Key=key)
         except MissingError:
             return False
@@ -201,7 +129,7 @@ class Store:
             query: dict[str, Any] = {"Bucket": self.settings.bucket, "Key": key}
             if position:
                 query |= {"Range": f"bytes={position}-", "IfMatch": etag}
-            with self._errors("read", key):
+            with explained(self.settings, "read", key):
                 answer = self._client.get_object(**query)
             etag = answer["ETag"]
             end = position + answer["ContentLength"]
@@ -224,9 +152,26 @@ class Store:
         if if_absent:
             query["IfNoneMatch"] = "*"
         try:
-            with self._errors("write", key):
+            with explained(self.settings, "write", key):
                 self._client.put_object(**query)
-        except _ConflictError:
+        except ConflictError:
+            return False
+        return True
+
+    def inspect(self, key: str) -> Version:
+        """Content and state of a small object; MissingError when it is not there."""
+        with explained(self.settings, "read", key):
+            answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
+            date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            age = (date - answer["LastModified"]).total_seconds()
+            return Version(answer["Body"].read(), answer["ETag"], age)
+
+    def overwrite(self, key: str, data: bytes, etag: str) -> bool:
+        """Write only where the version with C(etag) is; False when another one is there."""
+        try:
+            with explained(self.settings, "write", key):
+                self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=data, IfMatch=etag)
+        except ConflictError:
             return False
         return True
 
@@ -242,7 +187,7 @@ class Store:
         """
         target = {"Bucket": self.settings.bucket, "Key": key}
         digest, size = hashlib.sha256(), 0
-        with self._errors("write", key):
+        with explained(self.settings, "write", key):
             upload = {**target, "UploadId": self._client.create_multipart_upload(**target)["UploadId"]}
         pending: list[Future[dict[str, Any]]] = []
         parts: list[dict[str, Any]] = []
@@ -256,16 +201,16 @@ class Store:
                     pending.append(pool.submit(self._upload_part, upload, number, part))
                 parts += [future.result() for future in pending]
             before_completion()
-            with self._errors("write", key):
+            with explained(self.settings, "write", key):
                 self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            with contextlib.suppress(StoreError), self._errors("write", key):
+            with contextlib.suppress(StoreError), explained(self.settings, "write", key):
                 self._client.abort_multipart_upload(**upload)
             raise
         return Uploaded(size, digest.hexdigest())
 
     def _upload_part(self, upload: Mapping[str, str], number: int, data: bytes) -> dict[str, Any]:
-        with self._errors("write", upload["Key"]):
+        with explained(self.settings, "write", upload["Key"]):
             answer = self._client.upload_part(**upload, PartNumber=number, Body=data)
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
@@ -290,7 +235,7 @@ class Store:
         return DeleteOutcome(tuple(deleted), tuple(errors), markers)
 
     def _delete_batch(self, keys: Sequence[str]) -> dict[str, Any]:
-        with self._errors("delete", f"{len(keys)} objects"):
+        with explained(self.settings, "delete", f"{len(keys)} objects"):
             answer: dict[str, Any] = self._client.delete_objects(
                 Bucket=self.settings.bucket, Delete={"Objects": [{"Key": key} for key in keys]}
             )
@@ -299,7 +244,7 @@ class Store:
     def clock_skew_seconds(self) -> float:
         """How far the store's clock is ahead of ours; negative when it is behind."""
         before = self._clock()
-        with self._errors("list", "the bucket"):
+        with explained(self.settings, "list", "the bucket"):
             answer = self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         if not date:
@@ -308,119 +253,15 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, name: str, holder: str, seconds: float) -> Iterator[Lease]:
-        """Hold C(locks/NAME.json) for at most C(seconds); LockedError says who holds it since when.
-
-        What others wait for is told by the store's clock alone: ours and theirs may differ.
-        """
-        key = f"locks/{name}.json"
-        now = self._clock()
-        facts = {"holder": holder, "since": _iso(now), "seconds": seconds, "expires": _iso(now + seconds)}
-        body = json.dumps({**facts, "token": secrets.token_hex(8)}).encode()
-        self._take(key, body)
-        lease = Lease(self, key, body, now + seconds, self._clock)
-        if not lease.still_ours():
-            raise LockedError(f"Another run took the lock {name} at the same moment. Try again later.")
-        try:
+        """Hold C(locks/NAME.json) for at most C(seconds); LockedError says who holds it since when."""
+        with leases.hold(self, name, holder, seconds, self._clock) as lease:
             yield lease
-        finally:
-            # A lock that cannot be given back runs out; what went wrong before is what counts.
-            with contextlib.suppress(StoreError):
-                if lease.still_ours():
-                    self.delete([key])
-
-    def _take(self, key: str, body: bytes) -> None:
-        if self.write(key, body, if_absent=True):
-            return
-        with self._errors("read", key):
-            answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
-            held = json.loads(answer["Body"].read())
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        if (date - answer["LastModified"]).total_seconds() <= held["seconds"]:
-            raise LockedError(f"{held['holder']} holds the lock since {held['since']}. Wait for it to end.")
-        try:
-            with self._errors("write", key):
-                self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=body, IfMatch=answer["ETag"])
-        except _ConflictError as error:
-            raise LockedError("Another run took the lock at the same moment. Try again later.") from error
-
-    def replace(self, key: str, old: bytes, new: bytes) -> None:
-        """Write C(new) where C(old) is; LockedError when something else is there."""
-        with self._errors("read", key):
-            answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
-            found = answer["Body"].read()
-        if found != old:
-            raise LockedError("Another run took the lock; this one stops.")
-        try:
-            with self._errors("write", key):
-                self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=new, IfMatch=answer["ETag"])
-        except _ConflictError as error:
-            raise LockedError("Another run took the lock; this one stops.") from error
 
     @contextlib.contextmanager
     def asking(self, verb: str, what: str) -> Iterator[Any]:
         """The client of botocore, for requests about the bucket itself; failures become sentences all the same."""
-        with self._errors(verb, what):
+        with explained(self.settings, verb, what):
             yield self._client
-
-    @contextlib.contextmanager
-    def _errors(self, verb: str, what: str) -> Iterator[None]:
-        where = self.settings.endpoint or "AWS S3"
-        try:
-            yield
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", "unknown"))
-            if code in _MISSING:
-                raise MissingError(f"{what} is not in the bucket {self.settings.bucket}.") from None
-            if code in _EXISTS:
-                raise _ConflictError(f"{what} was changed by another run.") from None
-            text = _SENTENCES.get(code, "The store could not {verb} {what} ({code}). Try again later.")
-            raise StoreError(text.format(verb=verb, what=what, code=code, bucket=self.settings.bucket)) from None
-        except NoCredentialsError:
-            raise StoreError("There are no credentials for the store. Set the credentials file.") from None
-        except SSLError:
-            raise StoreError(f"The certificate of {where} is not trusted. Check the CA file.") from None
-        except (BotoConnectionError, HTTPClientError, OSError) as error:
-            raise StoreError(f"The store {where} does not answer ({type(error).__name__}). Try again later.") from None
-        except BotoCoreError as error:
-            raise StoreError(f"The settings of the store cannot be used ({type(error).__name__}).") from None
-
-
-class _ConflictError(StoreError):
-    """A conditional request met another state."""
-
-
-def _client(settings: StoreSettings, attempts: int) -> Any:
-    session = botocore.session.Session(profile=settings.profile or None)
-    if settings.credentials_file:
-        session.set_config_variable("credentials_file", settings.credentials_file)
-    # botocore's own parser takes most of the time of a listing.
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-    return session.create_client(
-        "s3",
-        endpoint_url=settings.endpoint or None,
-        region_name=settings.region or ("us-east-1" if settings.endpoint else None),
-        verify=settings.ca_file or None,
-        config=Config(
-            retries={"mode": "standard", "max_attempts": attempts},
-            connect_timeout=10,
-            read_timeout=60,
-            s3={"addressing_style": "path" if settings.path_style else "auto"},
-            # Checksums behind the content are what servers other than AWS's stumble over, and TLS has its own.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
-
-
-def _timestamp(value: Any) -> Any:
-    """Seconds since 1970 for the form of listings; botocore's own reading for all others."""
-    if isinstance(value, str) and value[-1:] == "Z" and value[4:5] == "-":
-        return datetime.fromisoformat(value).timestamp()
-    return parse_timestamp(value)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
