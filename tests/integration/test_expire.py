@@ -55,9 +55,10 @@ class Real:
         return {str(path.relative_to(self.folder / "repository")) for path in files}
 
     def read_back(self) -> Repository:
+        names = self.names()
         for key in list(self.repository.objects):
             name = key.removeprefix("postgres/pgbackrest/")
-            if name != key and name not in self.names():
+            if name != key and name not in names:
                 del self.repository.objects[key]
             elif name.endswith((".info", ".info.copy")):
                 self.repository.put(key, (self.folder / "repository" / name).read_bytes(), day(0))
