@@ -133,8 +133,7 @@ class ActionModule(ActionBase):
         return self._move(arguments, client, pitr.begin_revert(client, namespace, record))
 
     def _move(self, arguments: dict[str, Any], client: Client, record: RecoveryRecord) -> dict[str, Any]:
-        assert record.exchange is not None
-        namespace = arguments["namespace"]
+        namespace, recorded = arguments["namespace"], pitr.exchange_of(record)
 
         def save(exchange: Exchange) -> None:
             replace(record, exchange=exchange).write(client, namespace)
@@ -143,11 +142,11 @@ class ActionModule(ActionBase):
         exchanger = Exchanger(
             client,
             namespace,
-            record.exchange,
+            recorded,
             save,
             lambda line: display.display(f"  {line}"),
             lambda: self._take_base(arguments),
-            partial(self._branch, arguments, record.exchange.incoming_claim) if comes_back else None,
+            partial(self._branch, arguments, recorded.incoming_claim) if comes_back else None,
         )
         if self._task.check_mode:
             steps = [what for what, _do in exchanger.steps().values()]

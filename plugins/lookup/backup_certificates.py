@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.hustlex.platform.plugins.plugin_utils import certificates
-
 DOCUMENTATION = r"""
 name: backup_certificates
 short_description: Make the certificates that a base backup is read with
@@ -46,6 +40,12 @@ _list:
   type: list
   elements: dict
 """
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.hustlex.platform.plugins.plugin_utils import certificates
 
 
 class LookupModule(LookupBase):

@@ -142,7 +142,7 @@ def test_a_set_that_a_killed_expire_left_is_listed_and_removed(pgbackrest: list[
     for name in [name for name in repository.sets if name.startswith(label)]:
         del repository.sets[name]
     repository.write_info()
-    for _ in range(2):
+    for _run in range(2):
         real = Real(repository, pgbackrest, tmp_path / "real")
         found = plan(repository.catalogue(NOW), POLICY, NOW)
         apply_plan(repository, found, real, lambda real=real: real.read_back().catalogue(NOW), confirm=True)

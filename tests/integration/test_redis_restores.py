@@ -191,13 +191,13 @@ def test_an_exchange_cut_off_anywhere_goes_on(volume: Volume) -> None:
     live, new, old = volume.data, volume.data / f"restored-{ID}", volume.data / f"before-{ID}"
     partial = volume.data / f"before-{ID}.partial"
     steps = [
-        lambda: partial.mkdir(),
+        partial.mkdir,
         lambda: (live / "appendonlydir").rename(partial / "appendonlydir"),
         lambda: partial.rename(old),
         lambda: (new / "appendonlydir").rename(live / "appendonlydir"),
         lambda: (new / "dump.rdb").rename(live / "dump.rdb"),
         lambda: (new / "restored.txt").rename(live / "restored.txt"),
-        lambda: new.rmdir(),
+        new.rmdir,
     ]
     for count in range(len(steps) + 1):
         for step in steps[:count]:

@@ -12,6 +12,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,7 +157,7 @@ def test_restores_beside_and_leaves_the_live_database_alone(env: Environment) ->
 
 def test_has_owners_privileges_comments_and_statistics(env: Environment) -> None:
     env.run()
-    sql = lambda statement: env.pod.sql(statement, RESTORED)  # noqa: E731
+    sql = partial(env.pod.sql, database=RESTORED)
     assert (
         sql(
             "SELECT count(*) FROM pg_class WHERE relowner <> 'hustlex_owner'::regrole AND relnamespace = 'public'::regnamespace AND relname !~ 'pg_stat'"

@@ -74,8 +74,12 @@ def test_an_upload_that_fails_leaves_no_object_and_no_parts(store: Server, bucke
 
     with pytest.raises(OSError, match="pg_dump failed"):
         ours.upload("dump", broken())
+
+    def refuse() -> None:
+        raise ValueError("exit code 1")
+
     with pytest.raises(ValueError, match="exit code"):
-        ours.upload("dump", [b"x"], lambda: (_ for _ in ()).throw(ValueError("exit code 1")))
+        ours.upload("dump", [b"x"], refuse)
     assert not ours.exists("dump")
     assert uploads(store, bucket) == []
 

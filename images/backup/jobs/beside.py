@@ -192,7 +192,7 @@ WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname NOT LIKE 'pg\\_%'
 
 def refuse_newer_dump(server: Server, manifest: Mapping[str, Any]) -> None:
     running = int(server.value("postgres", "SHOW server_version_num")) // 10000
-    written = str(manifest.get("server_version", "0")).split(".")[0].split(" ")[0]
+    written = str(manifest.get("server_version", "0")).split(" ", maxsplit=1)[0].split(".", maxsplit=1)[0]
     if written.isdigit() and int(written) > running:
         raise RefusedError(
             f"The dump comes from PostgreSQL {written}, but the server is {running}: a dump goes only forward."

@@ -45,7 +45,8 @@ class Catalogue:
     """C(problems) are sentences about what cannot be read or does not fit: with any of them nothing may be deleted.
 
     C(unfinished) sets have no manifest: pgBackRest resumes or removes them. C(unlisted) sets have one and are put into
-    backup.info by its next command: an expire or a backup was killed. C(warnings) are sentences that a person should know; C(state) is what the last retention run left.
+    backup.info by its next command: an expire or a backup was killed. C(warnings) are sentences that a person should
+    know; C(state) is what the last retention run left.
     """
 
     at: datetime

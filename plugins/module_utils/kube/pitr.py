@@ -11,7 +11,7 @@ from typing import Any
 from . import volumes
 from .client import Client
 from .errors import KubeError
-from .exchange import RECOVERY, observe, remove_recovery
+from .exchange import RECOVERY, Exchange, observe, remove_recovery
 from .kinds import WELL_KNOWN
 from .recovery_record import (
     MOVING,
@@ -120,9 +120,16 @@ def begin_revert(client: Client, namespace: str, record: RecoveryRecord | None) 
 
 def finished(record: RecoveryRecord) -> RecoveryRecord:
     """The record after all steps of its exchange; the volume that was taken out is the way back."""
-    assert record.exchange is not None
     state = SWAPPED if record.state == SWAPPING else REVERTED
-    return replace(record, state=state, kept=record.exchange.kept_claim if record.exchange.outgoing else "")
+    exchange = exchange_of(record)
+    return replace(record, state=state, kept=exchange.kept_claim if exchange.outgoing else "")
+
+
+def exchange_of(record: RecoveryRecord) -> Exchange:
+    """The exchange of volumes that a swap or its reversal recorded."""
+    if record.exchange is None:
+        raise KubeError(f"The record of the recovery to {record.target} is {record.state}, but names no volumes.")
+    return record.exchange
 
 
 def discard(client: Client, namespace: str, record: RecoveryRecord | None) -> list[str]:

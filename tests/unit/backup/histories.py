@@ -83,7 +83,7 @@ class Life:
         return self.repository.base(day(self.now), number, timeline=self.timeline, minutes=5, **options)
 
     def write(self, count: int) -> None:
-        for _ in range(count):
+        for _segment in range(count):
             self.repository.segment(self.timeline, self.position, day(self.now + 0.01))
             self.position += 1
 

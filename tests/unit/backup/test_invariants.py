@@ -146,7 +146,7 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
     except KilledError:
         mortal.steps = 1 << 30
         # A set whose removal had only begun is listed again by the first run, and removed by the second.
-        for _ in range(2):
+        for _time in range(2):
             again = plan(mortal.catalogue(day(now)), policy, day(now))
             assert again.refusals == ()
             apply(mortal, again, now)

@@ -113,7 +113,7 @@ def test_a_failure_stays_until_the_next_success(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Settings, "store", lambda _self: store)
     settings = Settings(StoreSettings("b"), "development", "hustlex")
     with pytest.raises(ZeroDivisionError), failures.recorded(settings, "dump"):
-        _ = 1 / 0
+        raise ZeroDivisionError("division by zero")
     assert json.loads(store.objects["failures/dump.json"])["message"].startswith("ZeroDivisionError")
     with failures.recorded(settings, "dump"):
         pass
