@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -133,10 +134,11 @@ class ActionModule(ActionBase):
         return self._move(arguments, client, pitr.begin_revert(client, namespace, record))
 
     def _move(self, arguments: dict[str, Any], client: Client, record: RecoveryRecord) -> dict[str, Any]:
-        namespace, recorded = arguments["namespace"], pitr.exchange_of(record)
+        namespace = arguments["namespace"]
+        recorded = replace(pitr.exchange_of(record), holder=secrets.token_hex(8))
 
         def save(exchange: Exchange) -> None:
-            replace(record, exchange=exchange).write(client, namespace)
+            replace(record, exchange=exchange).write_held(client, namespace)
 
         comes_back = record.state == REVERTING
         exchanger = Exchanger(
@@ -152,8 +154,9 @@ class ActionModule(ActionBase):
             steps = [what for what, _do in exchanger.steps().values()]
             display.display("\n".join(["", "It would:", *(f"  {step}" for step in steps), ""]))
             return {"changed": True, "recovery": record.state, "steps": steps}
+        replace(record, exchange=recorded).write(client, namespace)
         done = pitr.finished(replace(record, exchange=exchanger.run()))
-        done.write(client, namespace)
+        done.write_held(client, namespace)
         return self._moved(done, changed=True)
 
     def _take_base(self, arguments: dict[str, Any]) -> None:

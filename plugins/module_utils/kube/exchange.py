@@ -39,7 +39,8 @@ class Exchange:
     """Facts as they were before anything was touched.
 
     incoming, outgoing: volumes; outgoing is empty when the database has none any more. kept_claim: the claim that the outgoing
-    volume gets. policies: reclaim policy by volume. replicas: by `Kind name`, what is started again.
+    volume gets. policies: reclaim policy by volume. replicas: by `Kind name`, what is started again. holder: the run that
+    does it; a killed run may have left a process that still does.
     """
 
     incoming: str
@@ -50,6 +51,7 @@ class Exchange:
     policies: dict[str, str] = field(default_factory=dict)
     replicas: dict[str, int] = field(default_factory=dict)
     step: str = ""
+    holder: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Exchange:

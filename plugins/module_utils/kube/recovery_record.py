@@ -59,6 +59,14 @@ class RecoveryRecord:
         except (KeyError, TypeError, ValueError) as error:
             raise KubeError(f"ConfigMap {NAME} in namespace {namespace} cannot be read: somebody edited it.") from error
 
+    def write_held(self, client: Client, namespace: str) -> None:
+        """Write, unless another run has taken the exchange over since."""
+        found = RecoveryRecord.read(client, namespace)
+        theirs = found.exchange.holder if found and found.exchange else ""
+        if self.exchange is None or theirs != self.exchange.holder:
+            raise KubeError(f"Another run has taken the recovery to {self.target} over: it goes on there.")
+        self.write(client, namespace)
+
     def write(self, client: Client, namespace: str) -> None:
         data = {
             "state": self.state,

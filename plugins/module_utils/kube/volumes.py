@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .client import Client
-from .errors import KubeError
+from .errors import ApiError, KubeError
 from .kinds import WELL_KNOWN
 from .removal import remove
 
@@ -70,29 +70,48 @@ def bind(
 
     Raises KubeError when the name is taken by another volume, or the two are not bound in time.
     """
-    found = client.find(CLAIMS, namespace, claim)
-    if found is not None and found["spec"].get("volumeName") != volume:
-        raise KubeError(
-            f"PersistentVolumeClaim {claim} was made anew while the volumes were exchanged: scale its pods to 0, run"
-            f" `kubectl delete pvc {claim} -n {namespace}` if nothing on it is needed, and run this again."
-        )
-    if found is None:
-        spec = _volume(client, volume)["spec"]
-        owner = spec.get("claimRef") or {}
-        if (owner.get("namespace"), owner.get("name"), owner.get("uid")) != (namespace, claim, None):
-            reserved = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim}
-            change = {"spec": {"claimRef": {**reserved, "uid": None, "resourceVersion": None}}}
-            client.merge(VOLUMES, "", volume, change)
-        client.apply(CLAIMS, _claim(namespace, claim, volume, spec, labels))
     for _try in range(BIND_SECONDS * 5):
-        found = client.find(CLAIMS, namespace, claim)
-        if found is not None and (found.get("status") or {}).get("phase") == "Bound":
-            return
+        if _claimed(client, namespace, claim, volume, labels):
+            found = client.find(CLAIMS, namespace, claim)
+            if found is not None and (found.get("status") or {}).get("phase") == "Bound":
+                return
         sleep(0.2)
     raise KubeError(
         f"PersistentVolumeClaim {claim} is not bound to {volume} after {BIND_SECONDS} s:"
         f" see `kubectl describe pvc {claim} -n {namespace}`, then run this again."
     )
+
+
+def _claimed(client: Client, namespace: str, claim: str, volume: str, labels: Mapping[str, str]) -> bool:
+    """Reserve the volume for the claim and make it, unless it is there; false when the volume changed meanwhile.
+
+    A volume that is bound must not be reserved once more: its claim would be lost. So it is read before the claim is looked
+    for, and changed only as it was read.
+    """
+    read = _volume(client, volume)
+    found = client.find(CLAIMS, namespace, claim)
+    if found is not None:
+        if found["spec"].get("volumeName") != volume:
+            raise KubeError(
+                f"PersistentVolumeClaim {claim} was made anew while the volumes were exchanged: scale its pods to 0, run"
+                f" `kubectl delete pvc {claim} -n {namespace}` if nothing on it is needed, and run this again."
+            )
+        return True
+    owner = read["spec"].get("claimRef") or {}
+    if (owner.get("namespace"), owner.get("name"), owner.get("uid")) != (namespace, claim, None):
+        reserved = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim}
+        change = {
+            "metadata": {"resourceVersion": read["metadata"].get("resourceVersion")},
+            "spec": {"claimRef": {**reserved, "uid": None, "resourceVersion": None}},
+        }
+        try:
+            client.merge(VOLUMES, "", volume, change)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return False
+    client.apply(CLAIMS, _claim(namespace, claim, volume, read["spec"], labels))
+    return True
 
 
 def _volume(client: Client, name: str) -> dict[str, Any]:

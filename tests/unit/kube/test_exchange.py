@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import KubeError
+from ansible_collections.hustlex.platform.plugins.module_utils.kube import volumes
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import ApiError, KubeError
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.exchange import (
     Exchange,
     Exchanger,
     Limits,
     observe,
 )
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.kinds import Kind
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.recovery_record import (
     SWAPPED,
     SWAPPING,
@@ -221,3 +224,34 @@ def test_who_may_not_patch_volumes_is_told_before(cluster: ClusterDouble) -> Non
 def test_a_recovery_without_a_volume_is_refused(cluster: ClusterDouble) -> None:
     with pytest.raises(KubeError, match="PersistentVolumeClaim postgres-other has no volume"):
         observe(cluster, "n", "postgres-other", "kept")
+
+
+class TwoRuns(ClusterDouble):
+    """Just before this run reserves the volume, another one has done it and made the claim, and the two are bound."""
+
+    def merge(self, kind: Kind, namespace: str, name: str, change: dict[str, Any]) -> dict[str, Any]:
+        if kind.name != "PersistentVolume":
+            return super().merge(kind, namespace, name, change)
+        assert change["metadata"]["resourceVersion"] == "1"
+        spec = self.objects["PersistentVolume", name]["spec"]
+        spec["claimRef"] = {"namespace": "n", "name": "data", "uid": "PersistentVolumeClaim-data"}
+        self.add("PersistentVolumeClaim", "data", spec={"volumeName": name}, status={"phase": "Bound"})
+        raise ApiError("the object has been modified", 409)
+
+
+def test_a_volume_that_another_run_bound_meanwhile_is_not_taken_from_its_claim() -> None:
+    cluster = TwoRuns()
+    cluster.volume("v", "old", "restored", "Retain")
+    cluster.objects["PersistentVolume", "v"]["metadata"]["resourceVersion"] = "1"
+    volumes.bind(cluster, "n", "data", "v", {}, lambda _seconds: None)  # type: ignore[arg-type]
+    assert cluster.objects["PersistentVolume", "v"]["spec"]["claimRef"]["uid"] == "PersistentVolumeClaim-data"
+
+
+def test_a_run_that_lives_on_after_another_took_over_stops_at_its_next_step(cluster: ClusterDouble) -> None:
+    exchange = observe(cluster, "n", "postgres-recovery", "postgres-before-x")  # type: ignore[arg-type]
+    first = RecoveryRecord(SWAPPING, "x", "latest", "d", exchange=replace(exchange, holder="first"))
+    first.write(cluster, "n")  # type: ignore[arg-type]
+    first.write_held(cluster, "n")  # type: ignore[arg-type]
+    replace(first, exchange=replace(exchange, holder="second")).write(cluster, "n")  # type: ignore[arg-type]
+    with pytest.raises(KubeError, match="Another run has taken the recovery to latest over"):
+        first.write_held(cluster, "n")  # type: ignore[arg-type]
