@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -211,7 +212,8 @@ def test_missing_wal_is_refused_before_anything_is_touched(
         with damaged(store, key, content):
             run = pitr(playbook, archived)
         assert run.code != 0
-        assert "missing, empty or there twice" in run.failure
+        # The base backup's own WAL or what follows it: the moment decides which.
+        assert re.search("missing, empty or there twice|no valid base backup with its WAL", run.failure)
         assert "Nothing was changed. Reachable:" in run.failure
     assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap", "-o", "name")
 
@@ -255,7 +257,7 @@ def test_exactly_the_rows_up_to_the_moment(psql: Kubectl, kubectl: Kubectl, firs
     assert [int(line) for line in found] == rows
     report = json.loads(record(kubectl)["report"])
     assert report["tables"]["public.acknowledged"] == len(rows)
-    assert report["timeline"] == 2
+    assert report["timeline"] > 1
 
 
 def test_a_second_recovery_is_refused_while_one_is_there(playbook: Playbook, archived: str) -> None:
@@ -295,7 +297,9 @@ def test_a_swap_that_is_killed_at_every_step(playbook: Playbook, psql: Kubectl, 
 
 def test_after_the_swap_all_is_as_before(playbook: Playbook, kubectl: Kubectl, psql: Kubectl, tmp_path: Any) -> None:
     assert psql("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'") == "postgres-replica-0"
-    assert psql("SELECT timeline_id FROM pg_control_checkpoint()") == "2"
+    # A restore that was killed after its promotion has used a number up.
+    timeline = json.loads(record(kubectl)["report"])["timeline"]
+    assert psql("SELECT timeline_id FROM pg_control_checkpoint()") == str(timeline)
     assert psql("SELECT pg_is_in_recovery()", pod="postgres-replica-0") == "t"
     health = "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://localhost:8080/api/v1/health\").status)'"
     wait_until(
@@ -308,7 +312,7 @@ def test_after_the_swap_all_is_as_before(playbook: Playbook, kubectl: Kubectl, p
     assert run.code == 0, run.output
     found = json.loads(catalogue.read_text())
     assert found["gaps"] == []
-    assert any(base["timeline"] == 2 for base in found["bases"])
+    assert any(base["timeline"] == timeline for base in found["bases"])
     assert playbook("pitr", "-e", "swap=true", *CONFIRM).changed == 0
 
 
@@ -324,7 +328,8 @@ def test_the_way_back_has_every_row_of_before_the_swap(
     assert run.code == 0, run.output
     assert set(before) | set(first[0]) <= set(primary_rows(psql))
     assert written_after
-    assert psql("SELECT timeline_id FROM pg_control_checkpoint()") == "3"
+    swapped = json.loads(record(kubectl)["report"])["timeline"]
+    assert int(psql("SELECT timeline_id FROM pg_control_checkpoint()")) > swapped
     assert psql("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'") == "postgres-replica-0"
     assert kept not in kubectl("get", "pvc", "-o", "name")
 

@@ -143,14 +143,22 @@ def waits_for(seen: Snapshot, cluster: Cluster, started: Mapping[str, datetime])
 
 
 def wait_ready(
-    api: KubeApi, cluster: Cluster, started: Mapping[str, datetime], seconds: float, tell: Callable[[str], None]
+    api: KubeApi,
+    cluster: Cluster,
+    started: Mapping[str, datetime],
+    seconds: float,
+    tell: Callable[[str], None],
+    reachable: Callable[[], list[str]],
 ) -> list[str]:
-    """Wait until nothing is missing; return what still is when the time is over."""
+    """Wait until nothing is missing; return what still is when the time is over.
+
+    `reachable` is asked last: what does not answer through the machine's ports yet.
+    """
     end = time.monotonic() + seconds
     told = time.monotonic()
     while True:
         try:
-            missing = waits_for(snapshot(api, cluster), cluster, started)
+            missing = waits_for(snapshot(api, cluster), cluster, started) or reachable()
         except UnreachableError as error:
             missing = [f"API server: {error}"]
         if not missing or time.monotonic() > end:

@@ -176,7 +176,14 @@ def start(cluster: Cluster, paths: Paths, artifacts: Artifacts, progress: Progre
         addons.apply(api, cluster, s3.manifest_values(paths) if cluster.s3_port else {})
     what = "the node" if cluster.nodes == 1 else f"the {cluster.nodes} nodes"
     with progress.step(f"Wait until {what}, DNS, metrics and storage are ready"):
-        missing = addons.wait_ready(api, cluster, started, READY_SECONDS, lambda line: progress.say(f"      {line}"))
+        missing = addons.wait_ready(
+            api,
+            cluster,
+            started,
+            READY_SECONDS,
+            lambda line: progress.say(f"      {line}"),
+            lambda: s3.unreachable(paths, cluster),
+        )
         if missing:
             raise Failure(
                 f"Cluster {cluster.name} is not ready after {READY_SECONDS} s: {'; '.join(missing)}; "

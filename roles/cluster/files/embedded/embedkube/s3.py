@@ -7,6 +7,8 @@ import configparser
 import hashlib
 import json
 import secrets
+import socket
+import ssl
 from pathlib import Path
 
 from .config import Cluster, Paths
@@ -66,3 +68,18 @@ def _users(name: str, secret: str) -> str:
     """The server's file of users: one that may use buckets as their policies say, and make none."""
     account = {"access": name, "secret": secret, "role": "user", "userID": 0, "groupID": 0, "projectID": 0}
     return json.dumps({"accessAccounts": {name: account}})
+
+
+def unreachable(paths: Paths, cluster: Cluster) -> list[str]:
+    """Why the server does not answer on its port, through each node in turn; nothing when it does."""
+    if not cluster.s3_port:
+        return []
+    trust = ssl.create_default_context(cafile=str(paths.s3 / CA_FILE))
+    try:
+        # Twice each: a connection goes to the next node, and to another one when that refuses.
+        for _turn in range(2 * cluster.nodes):
+            with socket.create_connection(("127.0.0.1", cluster.s3_port), timeout=5) as plain:
+                trust.wrap_socket(plain, server_hostname="localhost").close()
+    except OSError as error:
+        return [f"s3: port {cluster.s3_port} does not answer ({error})"]
+    return []
