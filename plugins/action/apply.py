@@ -24,7 +24,7 @@ from ..module_utils.kube.mask import masked
 from ..module_utils.kube.recorded import keeps_data
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 from ..plugin_utils.render_dir import write_set
-from ..plugin_utils.templates import find_templates, render
+from ..plugin_utils.templates import rendered
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -97,9 +97,7 @@ class ActionModule(ActionBase):
 
     def _desired(self, arguments: dict[str, Any], variables: dict[str, Any]) -> list[Manifest]:
         if arguments["templates"]:
-            search_path = self._task.get_search_path()
-            paths = find_templates(arguments["templates"], search_path)
-            loaded = manifests.load(render(self._templar, paths, search_path, variables))
+            loaded = manifests.load(rendered(self, arguments["templates"], variables))
         else:
             loaded = [("manifests", item) for item in arguments["manifests"]]
         return manifests.prepare(loaded, arguments["name"], arguments["namespace"])

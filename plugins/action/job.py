@@ -12,6 +12,7 @@ from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
 from ..module_utils.kube.job import JOBS, Order, planned, run_job
 from ..module_utils.kube.job_manifest import Overrides
+from ..module_utils.kube.lease import keeper
 from ..module_utils.kube.login import login
 from ..module_utils.kube.refusal import explain
 from ..plugin_utils.job_result import as_result
@@ -29,6 +30,7 @@ ARGUMENTS: dict[str, Any] = {
     "timeout": {"type": "int", "default": 3600},
     "at_timeout": {"type": "str", "choices": ["stop", "leave"], "default": "stop"},
     "adopt_finished": {"type": "bool", "default": False},
+    "lease": {"type": "dict"},
 }
 
 display = Display()
@@ -52,7 +54,12 @@ class ActionModule(ActionBase):
             if self._task.check_mode:
                 result.update(_check(options, order))
             else:
-                done = run_job(lambda: Client(login(options)), order, lambda line: display.display(f"  {line}"))
+                done = run_job(
+                    lambda: Client(login(options)),
+                    order,
+                    lambda line: display.display(f"  {line}"),
+                    beat=keeper(arguments["namespace"], arguments["lease"]),
+                )
                 result.update(as_result(done, display.display))
         except KubeError as error:
             result.update(failed=True, msg=str(error))

@@ -14,6 +14,7 @@ from ..module_utils.kube import evidence
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.diagnosis import Finding, describe
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
+from ..module_utils.kube.lease import keeper
 from ..module_utils.kube.login import login
 from ..module_utils.kube.rollout import Limits, Look, Outcome, Scope, Waiter, look
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
@@ -27,6 +28,7 @@ ARGUMENTS: dict[str, Any] = {
     "unschedulable_grace": {"type": "int", "default": 15},
     "interval": {"type": "int", "default": 10},
     "log_lines": {"type": "int", "default": 20},
+    "lease": {"type": "dict"},
 }
 
 display = Display()
@@ -59,6 +61,7 @@ class ActionModule(ActionBase):
             scope=_scope(arguments),
             limits=limits,
             say=lambda line: display.display(f"  {line}"),
+            beat=keeper(arguments["namespace"], arguments["lease"]),
         )
         outcome = waiter.wait()
         if not outcome.look.snapshot.workloads:

@@ -63,6 +63,9 @@ options:
         was killed, instead of running it again.
     type: bool
     default: false
+  lease:
+    description: RV(hustlex.platform.lease#module:lease) of the lock that this run holds; it is renewed during the wait.
+    type: dict
 attributes:
   check_mode:
     description: Asks the API server whether it would take the Job; runs nothing.

@@ -51,6 +51,9 @@ options:
     description: How many of the last log lines of each failing container are kept as evidence.
     type: int
     default: 20
+  lease:
+    description: RV(hustlex.platform.lease#module:lease) of the lock that this run holds; it is renewed during the wait.
+    type: dict
 attributes:
   check_mode:
     description: Reports what is ready now; neither waits nor fails.

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ..module_utils.kube.errors import ManifestError
+
+
+def rendered(action: ActionBase, patterns: Iterable[str], variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(file name, text) of the templates of a task's role."""
+    search_path = action._task.get_search_path()
+    return render(action._templar, find_templates(patterns, search_path), search_path, variables)
 
 
 def find_templates(patterns: Iterable[str], search_path: Iterable[str]) -> list[Path]:

@@ -20,6 +20,9 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.cpu + other.cpu, self.memory + other.memory)
 
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.cpu - other.cpu, self.memory - other.memory)
+
     def largest(self, other: Amount) -> Amount:
         return Amount(max(self.cpu, other.cpu), max(self.memory, other.memory))
 
@@ -59,9 +62,20 @@ def pod_request(pod: Mapping[str, Any]) -> Amount:
     return running.largest(peak) + _amount(pod.get("overhead") or {})
 
 
+def allocatable(node: Mapping[str, Any]) -> Amount:
+    """What a node offers all its pods together."""
+    return _amount((node.get("status") or {}).get("allocatable") or {})
+
+
+def request_of_pods(pods: Iterable[Mapping[str, Any]]) -> Amount:
+    """What is reserved for pods that have not ended."""
+    alive = (pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"))
+    return sum((pod_request(pod["spec"]) for pod in alive), Amount())
+
+
 def _misfit(name: str, pod: Mapping[str, Any], nodes: list[Mapping[str, Any]]) -> str:
     request = pod_request(pod)
-    usable = [_amount(node["status"].get("allocatable") or {}) for node in nodes if _admits(node, pod)]
+    usable = [allocatable(node) for node in nodes if _admits(node, pod)]
     if any(offer.holds(request) for offer in usable):
         return ""
     if not usable:

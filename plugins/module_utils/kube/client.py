@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -46,6 +48,14 @@ class Client:
         self._patience = FIRST_CONTACT_SECONDS
         self.warnings: list[str] = []
         self._discovered: dict[str, dict[str, Kind]] = {}
+        self._answered: tuple[datetime, float] | None = None
+
+    def now(self) -> datetime:
+        """The API server's time (whole seconds, from its last answer): one clock for all who talk to it."""
+        if self._answered is None:
+            return datetime.now(UTC)
+        date, at = self._answered
+        return date + timedelta(seconds=self._clock() - at)
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         return self._json("GET", path, query)
@@ -59,11 +69,33 @@ class Client:
                 return None
             raise
 
+    def list_metadata(self, kind: Kind, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """As `list`, but without what is in the objects beside their metadata."""
+        accept = {"accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+        answer = self._request("GET", kind.path(namespace), {"labelSelector": selector}, headers=accept)
+        found: list[dict[str, Any]] = json.loads(answer.data).get("items") or []
+        return found
+
     def list(self, kind: Kind, namespace: str = "", selector: str = "", fields: str = "") -> list[dict[str, Any]]:
         """Objects of a kind, each with the apiVersion and kind that lists leave out."""
         query = {"labelSelector": selector, "fieldSelector": fields}
         body = self.get(kind.path(namespace), **{key: value for key, value in query.items() if value})
         return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in body.get("items") or []]
+
+    def ask(self, path: str, timeout: float = 10.0) -> tuple[int, bytes]:
+        """Status and body of one GET, whatever they are; for what is behind the API server's proxy."""
+        try:
+            headers, url = dict(self.login.headers), f"{self.login.server}{path}"
+            answer = self.login.pool.request("GET", url, headers=headers, retries=False, timeout=timeout)
+        except exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        return answer.status, answer.data
+
+    def create(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create what must not be there yet; ApiError 409 when it is."""
+        path = kind.path(manifest["metadata"].get("namespace", ""))
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        return self._json("POST", path, query, manifest, "application/json")
 
     def apply(self, kind: Kind, manifest: Mapping[str, Any], dry_run: bool = False) -> dict[str, Any]:
         """Server-side apply; fields that others own are taken over."""
@@ -73,7 +105,10 @@ class Client:
         return self._json("PATCH", path, _with_dry_run(query, dry_run), manifest, "application/apply-patch+yaml")
 
     def merge(self, kind: Kind, namespace: str, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
-        """Change the named fields alone, whoever owns them; None removes one."""
+        """Change the named fields alone, whoever owns them; None removes one.
+
+        With a resourceVersion in its metadata it changes that version alone; ApiError 409 when there is a later one.
+        """
         query = {"fieldManager": FIELD_MANAGER}
         return self._json("PATCH", kind.path(namespace, name), query, change, "application/merge-patch+json")
 
@@ -144,29 +179,42 @@ class Client:
         return answer
 
     def _request(
-        self, method: str, path: str, query: Mapping[str, Any], body: Any = None, content_type: str = ""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Any = None,
+        content_type: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         url = f"{self.login.server}{path}{'?' + urlencode(query) if query else ''}"
-        headers = {**self.login.headers, "content-type": content_type} if content_type else self.login.headers
+        headers = {**self.login.headers, **(headers or {})}
+        if content_type:
+            headers["content-type"] = content_type
         data = json.dumps(body).encode() if body is not None else None
         began = self._clock()
         for attempt in range(1000):
             pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
             can_wait = self._clock() - began + pause < self._patience
             try:
-                response = self.login.pool.request(method, url, body=data, headers=dict(headers), retries=False)
+                response = self.login.pool.request(method, url, body=data, headers=headers, retries=False)
             except exceptions.HTTPError as error:
                 if not can_wait or _is_certificate_error(error):
                     raise self._unreachable(error) from error
             else:
                 if response.status < 400:
                     self._patience = RESTART_SECONDS
+                    self._keep_date(response)
                     self._keep_warnings(response)
                     return response
                 if response.status not in _RETRIED or not can_wait or attempt >= len(_PAUSES):
                     raise self._refused(method, path, response)
             self._sleep(pause)
         raise AssertionError("patience is finite")
+
+    def _keep_date(self, response: urllib3.BaseHTTPResponse) -> None:
+        if date := response.headers.get("date"):
+            self._answered = parsedate_to_datetime(date), self._clock()
 
     def _keep_warnings(self, response: urllib3.BaseHTTPResponse) -> None:
         """Warnings of the API server, such as that of a version that will go: `299 - "text"` each."""

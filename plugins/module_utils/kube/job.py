@@ -64,6 +64,7 @@ class JobResult:
     """How a Job ended.
 
     report: the object of its RESULT line; log_tail: its last lines; both with the values of Secrets hidden.
+    image_id: what the node ran in its container, `repository@sha256:...` where the node knows the digest.
     reason: why it did not succeed, in one sentence; the Job is kept then, and `evidence` shows what is behind it.
     """
 
@@ -76,6 +77,7 @@ class JobResult:
     reason: str = ""
     evidence: Evidence | None = None
     resumed: bool = False
+    image_id: str = ""
 
 
 def planned(client: Client, order: Order) -> Manifest:
@@ -101,6 +103,7 @@ def run_job(
     on_progress: Callable[[str], None] = lambda _line: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    beat: Callable[[Client], None] = lambda _client: None,
 ) -> JobResult:
     """Start the Job or find it running, wait, and tidy up after success.
 
@@ -111,7 +114,7 @@ def run_job(
     resumed = _start(client, manifest, order.adopt_finished, on_progress)
     hide = evidence.masker(client, order.namespace)
     container = job_manifest.container_of(manifest, order.overrides.container)
-    waiter = _JobWaiter(connect, order, container, hide, on_progress, clock, sleep)
+    waiter = _JobWaiter(connect, order, container, hide, on_progress, clock, sleep, beat)
     outcome = waiter.wait()
     client = waiter.client
     clean = hide or Masker()
@@ -124,11 +127,12 @@ def run_job(
     result = JobResult(
         succeeded=outcome.look.is_ready,
         name=order.name,
-        pod=pod,
+        pod=pod["metadata"]["name"] if pod else "",
         report=job_log.report_of(lines, clean),
         log_tail=[clean.text(line) for line in lines if job_log.is_progress(line)][-20:] if hide else [],
         seconds=round(outcome.seconds, 1),
         resumed=resumed,
+        image_id=_image_id(pod, container),
     )
     if result.succeeded:
         client.delete(JOBS, order.namespace, order.name)
@@ -195,10 +199,11 @@ class _JobWaiter(Waiter):
         say: Callable[[str], None],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        beat: Callable[[Client], None],
     ) -> None:
         limits = Limits(order.timeout, UNSCHEDULABLE_GRACE_SECONDS, SECONDS_BETWEEN_LINES)
         scope = _OneJob(order.namespace, (), (), order.name)
-        super().__init__(connect, scope, limits, lambda line: say(_short(line)), clock, sleep)
+        super().__init__(connect, scope, limits, lambda line: say(_short(line)), clock, sleep, beat)
         self._container, self._hide, self._show = container, hide, say
         self._tails: dict[str, job_log.Tail] = {}
         self._read_at = float("-inf")
@@ -224,15 +229,15 @@ class _JobWaiter(Waiter):
                     if job_log.is_progress(line):
                         self._show(self._hide.text(line))
 
-    def last_lines(self, look: Look) -> tuple[list[str], str]:
-        """Last lines of the newest pod, and its name."""
+    def last_lines(self, look: Look) -> tuple[list[str], Mapping[str, Any]]:
+        """Last lines of the newest pod, and the pod."""
         pods = self.client.list(WELL_KNOWN["v1", "Pod"], self._scope.namespace)
         own = [pod for pod in pods if _is_of(pod, look)]
         if not own:
-            return [], ""
+            return [], {}
         newest = max(own, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
         lines = [line.partition(" ")[2] for line in self._log(newest).splitlines()]
-        return lines, newest["metadata"]["name"]
+        return lines, newest
 
     def _log(self, pod: Mapping[str, Any]) -> str:
         metadata = pod["metadata"]
@@ -241,6 +246,11 @@ class _JobWaiter(Waiter):
         except KubeError:
             return ""
         return "" if text.startswith(evidence.NO_LOG) else text
+
+
+def _image_id(pod: Mapping[str, Any], container: str) -> str:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return next((str(each.get("imageID") or "") for each in statuses if each["name"] == container), "")
 
 
 def _is_of(pod: Mapping[str, Any], look: Look) -> bool:

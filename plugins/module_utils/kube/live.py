@@ -11,6 +11,8 @@ from .errors import ApiError
 from .kinds import NEVER_PRUNED, WELL_KNOWN, Kind
 from .manifests import SET_LABEL, SET_NAMESPACE_LABEL, Manifest, identity
 
+# With "false" an object stays when it leaves its set: whoever knows when it is of no more use removes it.
+PRUNE = "hustlex.app/prune"
 # A kind that left a set altogether is still looked for; what controllers make by themselves is not.
 _MADE_BY_CONTROLLERS = frozenset({"Endpoints", "EndpointSlice", "Event", "Lease", "Pod", "ReplicaSet"})
 _CLUSTER_WIDE = frozenset({"ClusterRole", "ClusterRoleBinding"})
@@ -70,7 +72,7 @@ class LiveSet:
         return [
             manifest
             for key, manifest in reversed(self.objects.items())
-            if key not in staying and not _has_controller(manifest)
+            if key not in staying and not _has_controller(manifest) and not _is_spared(manifest)
         ]
 
     def namespace_exists(self, manifest: Manifest) -> bool:
@@ -110,6 +112,10 @@ def may_be_pruned(manifest: Manifest) -> bool:
 
 def _has_controller(manifest: Manifest) -> bool:
     return any(owner.get("controller") for owner in manifest["metadata"].get("ownerReferences") or [])
+
+
+def _is_spared(manifest: Manifest) -> bool:
+    return (manifest["metadata"].get("annotations") or {}).get(PRUNE) == "false"
 
 
 def _namespace_exists(client: Client, name: str) -> bool:

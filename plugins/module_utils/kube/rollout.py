@@ -111,9 +111,10 @@ class Waiter:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        beat: Callable[[Client], None] = lambda _client: None,
     ) -> None:
         self._connect, self._scope, self._limits = connect, scope, limits
-        self._say, self._clock, self._sleep = say, clock, sleep
+        self._say, self._clock, self._sleep, self._beat = say, clock, sleep, beat
         self._first_seen: dict[tuple[str, ...], float] = {}
         self.client = connect()
 
@@ -133,6 +134,7 @@ class Waiter:
                 self._say(f"{now - began:4.0f} s  {said}")
             self._sleep(min(pause, max(0.0, began + self._limits.timeout - now)))
             pause = min(pause + 0.1, LONGEST_PAUSE)
+            self._beat(self.client)
             current = self._look_again(current, began)
 
     def _failures(self, current: Look, since: datetime, now: float) -> list[Finding]:

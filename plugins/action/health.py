@@ -1,0 +1,68 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller's side of module health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils.kube.client import Client
+from ..module_utils.kube.errors import KubeError
+from ..module_utils.kube.lease import keeper
+from ..module_utils.kube.login import login
+from ..module_utils.release import smoke
+from ..module_utils.release.preflight import service_health
+from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+
+ARGUMENTS: dict[str, Any] = {
+    **COMMON_ARGUMENTS,
+    "service": {"type": "str", "default": ""},
+    "url": {"type": "str", "default": ""},
+    "path": {"type": "str", "default": "/api/v1/health"},
+    "version": {"type": "str", "default": ""},
+    "seconds": {"type": "int", "default": 30},
+    "lease": {"type": "dict"},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = validated(self, ARGUMENTS, required_one_of=[["service", "url"]])
+        result.update(changed=False, passed=[])
+        if self._task.check_mode:
+            result["msg"] = "Nothing is asked in check mode."
+            return result
+        try:
+            self._ask(arguments, result)
+        except KubeError as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def _ask(self, arguments: dict[str, Any], result: dict[str, Any]) -> None:
+        client = Client(login(auth_options(arguments)))
+        renew = keeper(arguments["namespace"], arguments["lease"])
+        for place in _places(client, arguments):
+            verdict = smoke.check(place, arguments["version"], arguments["seconds"], beat=lambda: renew(client))
+            display.display(f"  {verdict.sentence}")
+            if not verdict.passed:
+                raise KubeError(verdict.sentence[:1].upper() + verdict.sentence[1:])
+            result["passed"].append(verdict.sentence)
+
+
+def _places(client: Client, arguments: dict[str, Any]) -> list[smoke.Place]:
+    namespace, service, url, path = (arguments[name] for name in ("namespace", "service", "url", "path"))
+    places = []
+    if service:
+        places.append(smoke.Place(f"Service {service}", lambda: service_health(client, namespace, service, path)))
+    if url:
+        address = f"{url.rstrip('/')}{path}"
+        places.append(smoke.Place(address, lambda: smoke.outside(address)))
+    return places

@@ -1,0 +1,180 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller's side of module preflight."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils.kube import manifests
+from ..module_utils.kube.client import Client
+from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
+from ..module_utils.kube.login import login
+from ..module_utils.kube.manifests import Manifest
+from ..module_utils.release import preflight
+from ..module_utils.release.checks import FAILED, OK, SKIPPED, Check
+from ..module_utils.release.preflight import PROBE, PROBE_COMMAND, Code, DryRun, Rules
+from ..module_utils.release.record import DEPLOY, Release, content_of, last_good
+from ..module_utils.release.records import read_releases
+from ..module_utils.release.version import is_pinned, reference, version_problem
+from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.templates import rendered
+
+ARGUMENTS: dict[str, Any] = {
+    **COMMON_ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "templates": {"type": "list", "elements": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "version": {"type": "str", "required": True},
+    "pinned_variable": {"type": "str", "required": True},
+    "probe": {"type": "dict", "required": True},
+    "probe_timeout": {"type": "int", "default": 300},
+    "environment": {"type": "str", "required": True},
+    "pin_required": {"type": "bool", "default": False},
+    "secret": {"type": "str", "default": "hustlex-secrets"},
+    "secret_keys": {"type": "list", "elements": "str", "default": []},
+    "config": {"type": "str", "default": "hustlex-config"},
+    "config_keys": {"type": "list", "elements": "str", "default": []},
+    "backup_cron_job": {"type": "str", "default": "postgres-backup"},
+    "backup_max_age_hours": {"type": "float", "default": 0},
+    "freeze_windows": {"type": "list", "elements": "dict", "default": []},
+    "ignore_freeze": {"type": "bool", "default": False},
+    "allow_breaking_migration": {"type": "bool", "default": False},
+    "prometheus_url": {"type": "str", "default": ""},
+    "prometheus_service": {"type": "str", "default": ""},
+    "watch_seconds": {"type": "int", "default": 0},
+    "watch_required": {"type": "bool", "default": False},
+    "checklist": {"type": "bool", "default": False},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = validated(self, ARGUMENTS)
+        try:
+            problem = version_problem(arguments["version"], arguments["environment"])
+            if problem:
+                raise KubeError(problem)
+            result.update(self._look(arguments, task_vars or {}))
+        except KubeError as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def _look(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        wanted = reference(arguments["image"], arguments["version"])
+        try:
+            client = Client(login(auth_options(arguments)))
+        except MissingKubeconfigError:
+            if not self._task.check_mode:
+                raise
+            desired = self._desired(arguments, variables, wanted)
+            return _answer(arguments, Code(wanted), desired, DryRun(), None, [], True, datetime.now(UTC))
+        namespace = arguments["namespace"]
+        running = last_good(read_releases(client, namespace))
+        started = client.now()
+        code, image_check = self._code(arguments, wanted, running)
+        desired = self._desired(arguments, variables, code.image)
+        found = preflight.dry_run(client, arguments["name"], namespace, desired)
+        needed = running is None or running.content != content_of(desired)
+        changes = [change for change in found.changes if change.changes_something]
+        checks: list[Check] = []
+        if arguments["checklist"] or ((needed or changes or found.refusals) and not self._task.check_mode):
+            manifest_check = Check("manifests", FAILED, " ".join(found.refusals)) if found.refusals else None
+            checks = [
+                image_check,
+                manifest_check or Check("manifests", OK, f"{len(found.changes)} objects, {len(changes)} to change"),
+                *preflight.checklist(client, namespace, desired, _rules(arguments), code, running),
+            ]
+        answer = _answer(arguments, code, desired, found, running, checks, needed, started)
+        return self._judged(answer, checks, arguments)
+
+    def _code(self, arguments: dict[str, Any], wanted: str, running: Release | None) -> tuple[Code, Check]:
+        """The new code's facts: from the record when it runs already, else by running it once."""
+        if running is not None and running.image.partition("@sha256:")[0] == wanted.partition("@sha256:")[0]:
+            code = Code.of_release(running)
+            return code, Check("image", OK, f"{code.image} runs already")
+        if self._task.check_mode:
+            return Code(wanted), Check("image", SKIPPED, "the image is not started in check mode")
+        name = f"{PROBE}-{hashlib.sha256(wanted.encode()).hexdigest()[:10]}"
+        manifest = _with_command(arguments["probe"], wanted)
+        options = auth_options(arguments)
+        timeout = arguments["probe_timeout"]
+        try:
+            code = preflight.probe(
+                lambda: Client(login(options)), arguments["namespace"], name, manifest, wanted, timeout
+            )
+        except KubeError as error:
+            return Code(wanted), Check("image", FAILED, str(error))
+        if arguments["pin_required"] and not is_pinned(code.image):
+            return code, Check(
+                "image",
+                FAILED,
+                f"The nodes know no digest of {wanted}, and this environment runs nothing that can change.",
+            )
+        return code, Check("image", OK, f"{code.image} starts, version {code.reported or 'unknown'}")
+
+    def _desired(self, arguments: dict[str, Any], variables: dict[str, Any], image: str) -> list[Manifest]:
+        texts = rendered(self, arguments["templates"], {**variables, arguments["pinned_variable"]: image})
+        return manifests.prepare(manifests.load(texts), arguments["name"], arguments["namespace"])
+
+    def _judged(self, answer: dict[str, Any], checks: list[Check], arguments: dict[str, Any]) -> dict[str, Any]:
+        shown = preflight.lines(checks, arguments["checklist"])
+        if shown:
+            display.display("\n".join(shown))
+        refusals = [check.message for check in checks if check.state == FAILED]
+        if not refusals:
+            return answer
+        return answer | {"failed": True, "msg": " ".join(refusals)}
+
+
+def _answer(
+    arguments: dict[str, Any],
+    code: Code,
+    desired: list[Manifest],
+    found: DryRun,
+    running: Release | None,
+    checks: list[Check],
+    needed: bool,
+    now: datetime,
+) -> dict[str, Any]:
+    changes = [f"{change.kind} {change.name}" for change in found.changes if change.changes_something]
+    return {
+        "changed": False,
+        "needed": needed,
+        "changes": changes,
+        "manifests": desired,
+        "content": content_of(desired),
+        "code": asdict(code),
+        "version": arguments["version"],
+        "kind": DEPLOY,
+        "of": 0,
+        "started": now.isoformat(timespec="seconds"),
+        "last_good": asdict(running) if running else {},
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def _rules(arguments: dict[str, Any]) -> Rules:
+    names = (
+        "environment", "secret", "secret_keys", "config", "config_keys", "backup_cron_job", "backup_max_age_hours",
+        "freeze_windows", "ignore_freeze", "allow_breaking_migration",
+    )  # fmt: skip
+    return Rules(**{name: arguments[name] for name in names})
+
+
+def _with_command(manifest: dict[str, Any], image: str) -> dict[str, Any]:
+    """The Job with the image that is asked, saying what it is instead of migrating."""
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container.update(image=image, command=list(PROBE_COMMAND))
+    return manifest

@@ -1,0 +1,197 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks at the cluster before a release: what would change, what the new code says of itself, what stands against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..kube import capacity, evidence
+from ..kube.apply import Change, apply_one, prune, resolve
+from ..kube.client import Client
+from ..kube.errors import ApiError, KubeError
+from ..kube.job import Order, run_job
+from ..kube.kinds import WELL_KNOWN
+from ..kube.live import LiveSet
+from ..kube.manifests import Manifest
+from . import checks
+from .checks import FAILED, OK, SKIPPED, Check
+from .freeze import frozen_until
+from .record import Release
+from .version import pinned
+
+PROBE = "hustlex-preflight"
+# The working directory of the image holds `api`, and its version says what it needs: docs/application.md.
+PROBE_COMMAND = ("./api", "version", "--json")
+RIGHTS = (
+    ("patch", "apps", "deployments"), ("list", "apps", "deployments"), ("create", "", "configmaps"),
+    ("delete", "", "configmaps"), ("create", "batch", "jobs"), ("delete", "batch", "jobs"), ("list", "", "pods"),
+    ("get", "", "pods/log"), ("get", "", "services/proxy"), ("create", "coordination.k8s.io", "leases"),
+    ("patch", "coordination.k8s.io", "leases"), ("patch", "policy", "poddisruptionbudgets"),
+    ("patch", "autoscaling", "horizontalpodautoscalers"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Code:
+    """What is known of the code that is to run; None where nobody could ask it."""
+
+    image: str
+    reported: str = ""
+    schema: int | None = None
+    min_compatible_schema: int | None = None
+
+    @classmethod
+    def of_release(cls, release: Release) -> Code:
+        return cls(release.image, release.reported, release.schema, release.min_compatible_schema)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the environment asks of a release; see the options of module preflight."""
+
+    environment: str
+    secret: str
+    secret_keys: Sequence[str]
+    config: str
+    config_keys: Sequence[str]
+    backup_cron_job: str
+    backup_max_age_hours: float
+    freeze_windows: Sequence[Mapping[str, Any]]
+    ignore_freeze: bool
+    allow_breaking_migration: bool
+
+
+@dataclass
+class DryRun:
+    """What applying the set would do, and what the API server has against it."""
+
+    changes: list[Change] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+
+def probe(
+    connect: Callable[[], Client], namespace: str, name: str, manifest: Mapping[str, Any], wanted: str, timeout: int
+) -> Code:
+    """Run the new image once: it exists, it starts on these nodes, and it says what it needs. KubeError if not."""
+    done = run_job(connect, Order(namespace, name, manifest, timeout=timeout, adopt_finished=True))
+    if not done.succeeded:
+        raise KubeError(_refused(wanted, done.reason, done.evidence))
+    try:
+        facts = json.loads(done.log_tail[-1])
+        return Code(
+            pinned(wanted, done.image_id),
+            str(facts["version"]),
+            facts.get("schema"),
+            facts.get("min_compatible_schema"),
+        )
+    except (IndexError, KeyError, TypeError, ValueError):
+        return Code(pinned(wanted, done.image_id))
+
+
+def dry_run(client: Client, name: str, namespace: str, desired: Sequence[Manifest]) -> DryRun:
+    """Apply the set without doing it; every object is tried, whatever the others say."""
+    found = DryRun()
+    live = LiveSet.read(client, name, namespace, desired, whole=True)
+    resolved = resolve(desired, live)
+    for manifest in resolved:
+        try:
+            found.changes.append(apply_one(client, manifest, live, dry_run=True))
+        except KubeError as error:
+            found.refusals.append(str(error))
+    found.changes += list(prune(client, live.leavers(resolved), live, dry_run=True))
+    return found
+
+
+def checklist(
+    client: Client, namespace: str, desired: Sequence[Manifest], rules: Rules, code: Code, running: Release | None
+) -> list[Check]:
+    """All that is asked before a release, in the order of the guide's list."""
+    now = client.now()
+    pods = _optional(client, "v1", "Pod")
+    nodes = _optional(client, "v1", "Node")
+    deployments = [item for item in desired if item["kind"] == "Deployment"]
+    misfits = capacity.misfits(desired, nodes)
+    return [
+        checks.rights(_missing_rights(client, namespace)),
+        checks.secrets(_find(client, "Secret", namespace, rules.secret), rules.secret_keys, rules.environment),
+        checks.config(_find(client, "ConfigMap", namespace, rules.config), rules.config_keys),
+        checks.nodes(nodes),
+        Check("size", FAILED, " ".join(misfits)) if misfits else Check("size", OK, "every pod fits a node"),
+        checks.room(deployments, nodes, pods),
+        checks.quota(deployments, client.list(WELL_KNOWN["v1", "ResourceQuota"], namespace)),
+        checks.disruption(_of(client.list(WELL_KNOWN["policy/v1", "PodDisruptionBudget"], namespace), desired)),
+        checks.backup(_cron_job(client, namespace, rules), now, rules.backup_max_age_hours),
+        checks.schema(_schema(client, namespace, code, running), rules.allow_breaking_migration),
+        checks.freeze(frozen_until(rules.freeze_windows, now), rules.ignore_freeze),
+    ]
+
+
+def service_health(client: Client, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a GET through the API server; status 0 when nothing answered."""
+    try:
+        status, body = client.ask(f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}")
+        answer = json.loads(body)
+    except (KubeError, ValueError):
+        return 0, {}
+    return status, answer if isinstance(answer, dict) else {}
+
+
+def _refused(wanted: str, reason: str, found: evidence.Evidence | None) -> str:
+    lines = [line for log in (found.logs if found else {}).values() for line in log]
+    if any("exec format error" in line for line in [reason, *lines]):
+        return f"The image {wanted} is for another processor architecture than the nodes: build it for theirs."
+    return f"The image {wanted} does not run on this cluster: {reason}"
+
+
+def _missing_rights(client: Client, namespace: str) -> list[str]:
+    return [
+        f"{verb} {resource}" for verb, group, resource in RIGHTS if not client.may(verb, group, resource, namespace)
+    ]
+
+
+def _schema(client: Client, namespace: str, code: Code, running: Release | None) -> checks.Schema:
+    _status, health = service_health(client, namespace, "hustlex-api:http", "/api/v1/health")
+    database = health.get("database")
+    live = database if isinstance(database, dict) else {}
+    known = live.get("schema", running.database_schema if running else None)
+    return checks.Schema(
+        new=code.schema,
+        new_min_compatible=code.min_compatible_schema,
+        running=live.get("needs_schema", running.schema if running else None),
+        database=known,
+        database_min_compatible=live.get("min_compatible_schema"),
+    )
+
+
+def _cron_job(client: Client, namespace: str, rules: Rules) -> dict[str, Any] | None:
+    if rules.backup_max_age_hours <= 0:
+        return None
+    return client.find(WELL_KNOWN["batch/v1", "CronJob"], namespace, rules.backup_cron_job)
+
+
+def _find(client: Client, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+    return client.find(WELL_KNOWN["v1", kind], namespace, name)
+
+
+def _of(live: Sequence[Manifest], desired: Sequence[Manifest]) -> list[Manifest]:
+    names = {(item["kind"], item["metadata"]["name"]) for item in desired}
+    return [item for item in live if (item["kind"], item["metadata"]["name"]) in names]
+
+
+def _optional(client: Client, api_version: str, kind: str) -> list[dict[str, Any]]:
+    """Objects of the whole cluster, which not everybody may list."""
+    try:
+        return client.list(WELL_KNOWN[api_version, kind])
+    except ApiError as error:
+        if error.status == 403:
+            return []
+        raise
+
+
+def lines(found: Sequence[Check], all_of_them: bool) -> list[str]:
+    """The checklist for the terminal: all of it, or what is not in order."""
+    shown = [each for each in found if all_of_them or each.state not in (OK, SKIPPED)]
+    return [f"  {each.state:<8} {each.item:<11} {each.message}" for each in shown]
