@@ -5,13 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout
-short_description: Wait until all workloads of some sets are rolled out
+short_description: Wait until workloads are rolled out, restart them or undo their last change
 version_added: 0.1.0
 author:
   - HustleX engineering (@hustlex)
 description:
-  - Waits for every Deployment, StatefulSet, DaemonSet and Job of the sets at once, with the meaning of
-    C(kubectl rollout status), and for Jobs until they complete.
+  - Waits for every Deployment, StatefulSet, DaemonSet and Job of the sets, or those that are named, at once, with the
+    meaning of C(kubectl rollout status), and for Jobs until they complete.
+  - Restarts them or brings an earlier revision back before that, with the meaning of C(kubectl rollout restart) and
+    C(kubectl rollout undo).
   - Shows which workloads are ready and what the others wait for, whenever that changes and at least each
     O(interval) seconds.
   - Fails as soon as it is known that waiting will not help, such as an image that does not exist, a container
@@ -21,52 +23,55 @@ description:
   - An API server that is briefly away does not end the wait.
 options:
   sets:
-    description: Names of sets, as given to M(hustlex.platform.apply).
+    description: Names of sets, as given to M(hustlex.platform.apply). Either this or O(workloads).
     type: list
     elements: str
-    required: true
   without:
-    description: Workloads of the sets that are not waited for, each as C(Kind/name).
+    description: Workloads of the sets that are left out, each as C(Kind/name).
     type: list
     elements: str
     default: []
+  workloads:
+    description: The workloads themselves, each as C(Kind/name). One that is not there is an error. Either this or O(sets).
+    type: list
+    elements: str
   state:
-    description: What to wait for. V(ready) means that every replica is of the current revision and available.
+    description:
+      - V(ready) waits until every replica is of the current revision and available.
+      - V(restarted) first makes Kubernetes replace all pods, by the annotation
+        C(kubectl.kubernetes.io/restartedAt) of the pod template.
+      - V(undone) first brings the pod template of an earlier revision back, whole, and the annotations that a Deployment
+        had then. The number of pods is left as it is. Deployments keep their revisions in ReplicaSets, the others in
+        ControllerRevisions.
+      - A paused Deployment is neither restarted nor undone. Jobs of the sets are only waited for.
+      - Without an earlier revision V(undone) fails, and then no workload is changed.
     type: str
-    choices: [ready]
+    choices: [ready, restarted, undone]
     default: ready
-  timeout:
-    description: Longest wait, in seconds.
+  to_revision:
+    description:
+      - The revision that V(undone) brings back, as C(kubectl rollout history) counts them; 0 is the newest one that is
+        not the present one. A number needs exactly one of O(workloads).
+      - Kubernetes gives a revision that is brought back a new number. Its old number goes on naming it for Deployments,
+        so that the same task changes nothing when it is run again.
     type: int
-    default: 600
-  unschedulable_grace:
-    description: How long a pod may find no node or no volume before that counts as a failure, in seconds.
-    type: int
-    default: 15
-  interval:
-    description: Longest time without a line of progress, in seconds.
-    type: int
-    default: 10
-  log_lines:
-    description: How many of the last log lines of each failing container are kept as evidence.
-    type: int
-    default: 20
-  lease:
-    description: RV(hustlex.platform.lease#module:lease) of the lock that this run holds; it is renewed during the wait.
-    type: dict
+    default: 0
 attributes:
   check_mode:
-    description: Reports what is ready now; neither waits nor fails.
+    description: Reports what would be changed, as the API server says, and what is ready now; neither waits nor fails
+      because something is not ready.
     support: full
   diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
+    description: Shows what is restarted or undone before and after.
     support: full
+  idempotent:
+    description: V(ready) changes nothing. V(restarted) restarts each time, and V(undone) without O(to_revision) goes back
+      and forth.
+    support: partial
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - hustlex.platform.kubernetes
+  - hustlex.platform.waiting
 seealso:
   - module: hustlex.platform.apply
   - module: hustlex.platform.status
@@ -77,11 +82,21 @@ EXAMPLES = r"""
   hustlex.platform.rollout:
     sets: [postgres, redis, pgbouncer]
     timeout: 300
+
+- name: Restart the workers
+  hustlex.platform.rollout:
+    workloads: [Deployment/hustlex-worker]
+    state: restarted
+
+- name: Take the last change of PgBouncer back
+  hustlex.platform.rollout:
+    workloads: [Deployment/pgbouncer]
+    state: undone
 """
 
 RETURN = r"""
 workloads:
-  description: Each workload of the sets as it was last seen.
+  description: Each workload as it was last seen.
   returned: always
   type: list
   elements: dict
@@ -107,6 +122,12 @@ seconds:
   returned: always
   type: float
   sample: 12.4
+changes:
+  description: What was done to each workload, or in check mode would be.
+  returned: with O(state=restarted) and O(state=undone)
+  type: list
+  elements: str
+  sample: [Deployment pgbouncer goes back to revision 3]
 evidence:
   description: What is known about the workload that failed or is not ready in time, with values of Secrets hidden.
   returned: on failure

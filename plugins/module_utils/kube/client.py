@@ -104,13 +104,23 @@ class Client:
         path = kind.path(metadata.get("namespace", ""), metadata["name"])
         return self._json("PATCH", path, _with_dry_run(query, dry_run), manifest, "application/apply-patch+yaml")
 
-    def merge(self, kind: Kind, namespace: str, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    def merge(
+        self, kind: Kind, namespace: str, name: str, change: Mapping[str, Any], dry_run: bool = False
+    ) -> dict[str, Any]:
         """Change the named fields alone, whoever owns them; None removes one.
 
         With a resourceVersion in its metadata it changes that version alone; ApiError 409 when there is a later one.
         """
-        query = {"fieldManager": FIELD_MANAGER}
+        query = _with_dry_run({"fieldManager": FIELD_MANAGER}, dry_run)
         return self._json("PATCH", kind.path(namespace, name), query, change, "application/merge-patch+json")
+
+    def replace(
+        self, kind: Kind, namespace: str, name: str, fields: Mapping[str, Any], dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Set fields, each named by its JSON pointer (`/spec/template`), as a whole; nothing of the old value stays."""
+        query = _with_dry_run({"fieldManager": FIELD_MANAGER}, dry_run)
+        operations = [{"op": "add", "path": path, "value": value} for path, value in fields.items()]
+        return self._json("PATCH", kind.path(namespace, name), query, operations, "application/json-patch+json")
 
     def delete(self, kind: Kind, namespace: str, name: str, dry_run: bool = False) -> None:
         """Delete in the background; an object that is gone already is fine."""

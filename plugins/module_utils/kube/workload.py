@@ -110,9 +110,12 @@ def _deployment(workload: Object) -> Progress:
     updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
     available = int(status.get("availableReplicas") or 0)
     if updated < wanted:
-        return Progress(False, f"{updated} of {wanted} updated")
+        paused = (workload.get("spec") or {}).get("paused")
+        return Progress(False, f"{updated} of {wanted} updated{', and it is paused' if paused else ''}")
     if total > updated:
         return Progress(False, f"{total - updated} old pod{'s' if total - updated > 1 else ''} to stop")
+    if updated > wanted:
+        return Progress(False, f"{updated - wanted} pod{'s' if updated - wanted > 1 else ''} too many")
     if available < updated:
         return Progress(False, f"{available} of {updated} available")
     return Progress(True, f"{available} of {wanted} available")
