@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,15 +50,24 @@ def pod_request(pod: Mapping[str, Any]) -> Amount:
 
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
     """
+    return _of_pod(pod, _request)
+
+
+def pod_limit(pod: Mapping[str, Any]) -> Amount:
+    """What a pod may use at most, as a ResourceQuota counts it."""
+    return _of_pod(pod, lambda container: _amount((container.get("resources") or {}).get("limits") or {}))
+
+
+def _of_pod(pod: Mapping[str, Any], of_container: Callable[[Mapping[str, Any]], Amount]) -> Amount:
     running, peak = Amount(), Amount()
     for container in pod.get("initContainers") or []:
         if container.get("restartPolicy") == "Always":
-            running += _request(container)
+            running += of_container(container)
             peak = peak.largest(running)
         else:
-            peak = peak.largest(running + _request(container))
+            peak = peak.largest(running + of_container(container))
     for container in pod.get("containers") or []:
-        running += _request(container)
+        running += of_container(container)
     return running.largest(peak) + _amount(pod.get("overhead") or {})
 
 

@@ -68,5 +68,5 @@ def test_restart_touches_one_annotation() -> None:
 
 
 def test_a_paused_deployment_is_not_restarted() -> None:
-    with pytest.raises(KubeError, match="^Deployment web is paused: run `kubectl rollout resume"):
+    with pytest.raises(KubeError, match=r"^Deployment web is paused: run `kubectl rollout resume"):
         restart_change(case_of("paused")["workload"], NOW)
