@@ -129,6 +129,22 @@ def test_a_failed_migration_leaves_nothing_and_says_why(empty: Application) -> N
     assert empty.migrate("up").returncode == 0
 
 
+@pytest.mark.parametrize(("taken_back", "named"), [(0, "0007 fault"), (1, "0006 drop"), (2, "0005 transactions")])
+def test_a_version_whose_migration_fails_leaves_the_schema_as_it_was(
+    application: Application, taken_back: int, named: str
+) -> None:
+    if taken_back:
+        assert application.migrate("down", str(taken_back)).returncode == 0
+    run = application.migrate("up", FAULTS="FAULT_MIGRATION_FAILS=1")
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: migration {named}")
+    assert application.sql("SELECT max(version) FROM schema_migrations") == [(6 - taken_back,)]
+    assert application.sql("SELECT to_regclass('fault_migration_fails'), to_regclass('transactions_of_user_idx')") == [
+        (None, "transactions_of_user_idx" if taken_back < 2 else None)
+    ]
+    assert application.migrate("up").returncode == 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_a_migration_that_is_stopped_leaves_nothing_behind(
     empty: Application, number: signal.Signals, code: int

@@ -1,4 +1,7 @@
-"""Fault switches for tests of rollouts and recovery: FAULT_* variables, refused in production."""
+"""Fault switches for tests of rollouts and recovery: FAULT_* variables, refused in production.
+
+FAULTS holds switches that are built into an image, as words NAME=VALUE; a variable of its own overrides each.
+"""
 
 import asyncio
 import logging
@@ -11,6 +14,7 @@ from typing import Self
 
 log = logging.getLogger(__name__)
 PREFIX = "FAULT_"
+BUILT_IN = "FAULTS"
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,19 @@ class Faults:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], env: str, problems: list[str]) -> Self:
-        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
-        if given and env == "production":
-            problems.append(f"fault switches are refused where ENV=production, remove {', '.join(sorted(given))}")
+        built_in = dict(word.partition("=")[::2] for word in environ.get(BUILT_IN, "").split())
+        chosen = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+        if env == "production":
+            if built_in:
+                problems.append(
+                    f"this image has {', '.join(sorted(built_in))} built in and is refused where ENV=production"
+                )
+            if chosen:
+                problems.append(f"fault switches are refused where ENV=production, remove {', '.join(sorted(chosen))}")
             return cls()
         known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
         values = {}
-        for name, text in sorted(given.items()):
+        for name, text in sorted((built_in | chosen).items()):
             try:
                 values[known[name]] = float(text)
             except KeyError:

@@ -32,6 +32,8 @@ class Runner:
         self.say = say
         self.wait_seconds = wait_seconds
         self.migrations = shipped()
+        if settings.faults.migration_fails:
+            self.migrations.append(_failing(self.migrations))
         self.connection = connect(settings.database, say, wait_seconds)
 
     def close(self) -> None:
@@ -111,6 +113,7 @@ class Runner:
         limits = settings.format(LOCK_TIMEOUT, in_transaction, STATEMENT_TIMEOUT, in_transaction)
         if not in_transaction:
             self.connection.execute(limits)
+            self._faults()
             for statement in statements(code):
                 self.connection.execute(statement.encode())
             book(migration)
@@ -135,3 +138,8 @@ class Runner:
 
     def _forget(self, migration: Migration) -> None:
         self.connection.execute("DELETE FROM schema_migrations WHERE version = %s", [migration.version])
+
+
+def _failing(shipped: list[Migration]) -> Migration:
+    """FAULT_MIGRATION_FAILS makes the first pending migration fail; this one is pending where all others are applied."""
+    return Migration(len(shipped) + 1, "fault", "CREATE TABLE fault_migration_fails (id integer)", None)

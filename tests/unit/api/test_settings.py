@@ -85,3 +85,32 @@ def test_fault_switches_are_refused_in_production(value: str) -> None:
 def test_a_mistyped_fault_switch_is_named() -> None:
     assert problem(FAULT_SLOW="1").startswith("configuration: FAULT_SLOW is no fault switch, known are FAULT_CRASH_A")
     assert problem(FAULT_SLOW_SECONDS="a") == "configuration: FAULT_SLOW_SECONDS must be a number, not 'a'"
+
+
+SLOW = "FAULT_SLOW_SECONDS=1.5 FAULT_SLOW_AFTER_SECONDS=60"
+
+
+def test_a_variable_overrides_a_switch_that_is_built_in() -> None:
+    faults = read_settings({**COMPLETE, "FAULTS": SLOW, "FAULT_SLOW_AFTER_SECONDS": "5"}).faults
+    assert (faults.slow_seconds, faults.slow_after_seconds) == (1.5, 5)
+    assert read_settings({**COMPLETE, "FAULTS": SLOW, "FAULT_SLOW_SECONDS": "0"}).faults.slow_seconds == 0
+    assert read_settings({**COMPLETE, "FAULTS": ""}).faults == read_settings(COMPLETE).faults
+
+
+def test_built_in_switches_are_refused_in_production_whatever_overrides_them() -> None:
+    assert problem(ENV="production", FAULTS=SLOW, FAULT_SLOW_SECONDS="0") == (
+        "configuration: this image has FAULT_SLOW_AFTER_SECONDS, FAULT_SLOW_SECONDS built in "
+        "and is refused where ENV=production; "
+        "fault switches are refused where ENV=production, remove FAULT_SLOW_SECONDS"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("FAULT_SLOW_SECONDS", "FAULT_SLOW_SECONDS must be a number, not ''"),
+        ("SLOW_SECONDS=1", "SLOW_SECONDS is no fault switch"),
+    ],
+)
+def test_a_mistyped_switch_that_is_built_in_is_named(words: str, said: str) -> None:
+    assert said in problem(FAULTS=words)
