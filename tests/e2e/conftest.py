@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,17 @@ def command_of(name: str, *arguments: str, inventory: str = "development") -> li
     command = ["ansible-playbook", f"playbooks/{name}.yml", "-i", f"inventories/{inventory}"]
     command += ["-e", "@tests/variables.yml", "-e", f"hustlex_namespace={NAMESPACE}"]
     return [*command, *os.environ.get("E2E_ARGUMENTS", "").split(), *arguments]
+
+
+def wait_until(probe: Callable[[], object], seconds: float, what: str) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(AssertionError):
+            if found := probe():
+                return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.5)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
-from .conftest import NAMESPACE, ROOT, Playbook, command_of
+from .conftest import NAMESPACE, ROOT, Playbook, command_of, wait_until
 
 Kubectl = Callable[..., str]
 pytestmark = pytest.mark.usefixtures("environment")
@@ -28,17 +28,6 @@ while [ -e /tmp/write ]; do
   psql -qAtX -c 'INSERT INTO acknowledged DEFAULT VALUES RETURNING n' 2> /dev/null || sleep 0.2
 done
 """
-
-
-def wait_until(probe: Callable[[], object], seconds: float, what: str) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        with suppress(AssertionError):
-            if found := probe():
-                return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.5)
 
 
 class Writer:
