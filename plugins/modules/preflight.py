@@ -211,6 +211,11 @@ last_good:
   description: The last good release as M(hustlex.platform.release_info) shows it; empty when there is none.
   returned: success
   type: dict
+image_failed:
+  description: Whether the image cannot be started.
+  returned: failure of the checklist
+  type: bool
+  sample: false
 checks:
   description: The checklist.
   returned: success

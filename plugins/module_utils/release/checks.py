@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from ..kube.capacity import Amount, allocatable, pod_request, request_of_pods
+from ..kube.quota import Addition, shortages
 from ..text import secret_rules
-from ..text.quantities import QuantityError, cpu_millicores, memory_bytes
 
 Object = Mapping[str, Any]
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
@@ -103,24 +103,10 @@ def room(deployments: Sequence[Object], found: Sequence[Object], pods: Sequence[
 
 
 def quota(deployments: Sequence[Object], quotas: Sequence[Object]) -> Check:
-    """Whether the namespace's quotas allow one more pod of each Deployment."""
-    surge = [each["spec"]["template"]["spec"] for each in deployments]
-    wanted = {
-        "pods": float(len(surge)),
-        "requests.cpu": sum(pod_request(pod).cpu for pod in surge) / 1000,
-        "requests.memory": float(sum(pod_request(pod).memory for pod in surge)),
-    }
-    wanted |= {"cpu": wanted["requests.cpu"], "memory": wanted["requests.memory"]}
-    for each in quotas:
-        status = each.get("status") or {}
-        for name, hard in (status.get("hard") or {}).items():
-            if name in wanted and wanted[name] > _number(hard) - _number((status.get("used") or {}).get(name, 0)):
-                return Check(
-                    "quota",
-                    FAILED,
-                    f"ResourceQuota {each['metadata']['name']} allows {hard} {name}, and an update needs one more pod of each"
-                    " Deployment: raise namespace_resource_quota.",
-                )
+    """Whether the namespace's quotas allow the one pod more that a rolling update starts."""
+    short = shortages(quotas, [Addition(1, each["spec"]["template"]["spec"]) for each in deployments])
+    if short:
+        return Check("quota", FAILED, f"{' '.join(short)} Raise namespace_resource_quota.")
     return Check("quota", OK, "allows one more pod of each" if quotas else "none is set")
 
 
@@ -198,10 +184,3 @@ def _free(node: Object, pods: Sequence[Object]) -> Amount:
     return allocatable(node) - request_of_pods(
         pod for pod in pods if (pod.get("spec") or {}).get("nodeName") == node["metadata"]["name"]
     )
-
-
-def _number(quantity: Any) -> float:
-    try:
-        return cpu_millicores(quantity) / 1000
-    except QuantityError:
-        return float(memory_bytes(quantity))

@@ -147,7 +147,7 @@ def test_room_for_one_more_pod_beside_what_runs():
     ],
 )
 def test_quota_for_one_more_pod(hard, used, state):
-    quota = {"metadata": {"name": "hustlex"}, "status": {"hard": hard, "used": used}}
+    quota = {"metadata": {"name": "hustlex"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": used}}
     assert checks.quota([deployment("500m", "1Gi")], [quota]).state == state
 
 

@@ -1,0 +1,174 @@
+"""Releases on the real thing: every bad version ends with the old one serving, and nobody notices before."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+from .conftest import HTTP
+from .load import Load
+
+QUICK = ["-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=15"]
+FIRST, SECOND = "0.9.0", "1.0.0"
+
+
+def health() -> dict:
+    with urllib.request.urlopen(f"{HTTP}/api/v1/health", timeout=10) as answer:
+        return json.load(answer)
+
+
+def report(run) -> str:
+    """The sentence that the run ends with."""
+    return " ".join(line for line in run.output.splitlines() if line.startswith("[ERROR]"))
+
+
+@pytest.fixture(scope="module")
+def releases(read):
+    """The records of releases, the newest first."""
+
+    def found() -> list[dict]:
+        items = read("configmaps", "--selector", "hustlex.app/release")["items"]
+        records = [json.loads(item["metadata"]["annotations"]["hustlex.app/release-summary"]) for item in items]
+        return sorted(records, key=lambda each: -each["number"])
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def release(playbook):
+    def run(version: str, *arguments: str):
+        return playbook("deploy", "--tags", "app", "-e", f"app_version={version}", *QUICK, *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def serving(environment, release):
+    """The tests begin with a good release of their own settings."""
+    run = release(SECOND)
+    assert run.code == 0, run.output
+
+
+BAD = {
+    "v2-crash-at-start": ["crashes again and again"],
+    "v2-never-ready": ["made no progress"],
+    "v2-failing-migration": ["hustlex-migrate"],
+    "v2-nowhere": ["does not run on this cluster", "cannot pull the image"],
+}
+
+
+@pytest.mark.parametrize(("version", "words"), BAD.items(), ids=BAD)
+def test_a_bad_version_ends_with_the_old_one_serving(release, releases, version, words):
+    before = releases()[0]
+    with Load(HTTP, max_seconds=180) as load:
+        run = release(version)
+    assert run.code != 0, run.output
+    ending = report(run)
+    for word in [f"({version}) failed: ", *words, f"elease {before['number']} ({SECOND})", "runs"]:
+        assert word in ending, run.output
+    assert load.results.failed == 0, load.results.failures[:5]
+    assert health()["version"] == SECOND
+    failed = releases()[0]
+    assert (failed["result"], failed["version"]) == ("failed", version)
+    assert failed["reason"]
+    assert "Traceback" not in run.output
+
+
+def test_evidence_of_a_crash_is_kept(release, releases, read):
+    release("v2-crash-at-start")
+    record = read("configmap", f"hustlex-release-{releases()[0]['number']}")
+    evidence = json.loads(record["data"]["evidence.json"])
+    assert any("FAULT_CRASH_AT_START" in line for log in evidence[0]["logs"].values() for line in log)
+    assert record["immutable"] is True
+    assert "Secret" not in {item["kind"] for item in json.loads(record["data"]["manifests.json"])}
+
+
+def test_the_next_good_version_runs_and_a_second_run_changes_nothing(release, releases):
+    run = release("v2")
+    assert run.code == 0, run.output
+    assert health()["version"] == "v2"
+    newest = releases()[0]
+    assert (newest["result"], newest["version"], newest["schema"]) == ("good", "v2", 6)
+    assert release("v2").changed == 0
+    assert releases()[0] == newest
+
+
+def test_history_lists_what_happened(playbook, releases):
+    run = playbook("history")
+    assert run.code == 0, run.output
+    newest = releases()[0]
+    assert f"{newest['number']} *" in run.output
+    assert "v2-crash-at-start" in run.output
+
+
+def test_rollback_goes_back_to_the_good_one_before(playbook, releases, release):
+    release("v2")
+    run = playbook("rollback")
+    assert run.code == 0, run.output
+    assert health()["version"] == SECOND
+    newest = releases()[0]
+    assert (newest["kind"], newest["version"], newest["result"]) == ("rollback", SECOND, "good")
+    assert playbook("rollback", "-e", f"release={newest['number']}").changed == 0
+
+
+def test_a_release_that_does_not_exist_is_refused(playbook):
+    run = playbook("rollback", "-e", "release=999")
+    assert run.code != 0
+    assert "There is no release 999: on record are 1 to " in report(run)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-e", "app_version=v 2"], "is no image tag"),
+        (["-e", "app_version=sha256:12"], "is no digest"),
+        (["-e", "app_version="], "app_version is not set"),
+        (["-e", "app_version=latest", "-e", "hustlex_environment=production"], "names no fixed version"),
+        (
+            [
+                "-e",
+                '{"app_freeze_windows": [{"from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z", "reason": "audit"}]}',
+            ],
+            "Nothing is released until 2099-01-01T00:00:00+00:00 (audit)",
+        ),
+        (["-e", "app_watch_seconds=10", "-e", "app_fail_on_inconclusive=true"], "app_prometheus_url"),
+        (["-e", "app_backup_max_age_hours=0.00001"], "playbooks/backup.yml"),
+        (["-e", "app_releases_kept=1"], "keep 2 or more"),
+    ],
+)
+def test_bad_input_is_one_sentence(playbook, arguments, words):
+    run = playbook("deploy", "--tags", "app", "-e", "app_version=v2", *arguments)
+    assert run.code != 0, run.output
+    assert words in report(run), run.output
+    assert health()["version"] == SECOND
+
+
+def test_the_checklist_alone_changes_nothing(playbook, releases):
+    before = releases()
+    run = playbook("deploy", "--tags", "preflight", "-e", "app_version=v2")
+    assert (run.code, run.changed) == (0, 0), run.output
+    for item in ("image", "manifests", "rights", "secrets", "config", "nodes", "quota", "schema", "freeze"):
+        assert f" {item} " in run.output
+    assert releases() == before
+
+
+def test_of_two_deploys_at_once_one_wins(playbook, release, kubectl):
+    import concurrent.futures
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(release, "v2", "-e", "app_min_ready_seconds=10")
+        deadline = time.monotonic() + 60
+        while not kubectl(
+            "get", "lease", "hustlex-operation", "--ignore-not-found", "--output", "jsonpath={.spec.holderIdentity}"
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        second = release("0.9.0")
+        assert second.code != 0, second.output
+        assert "holds the lock of this environment since" in report(second)
+        assert 'for "deploy v2"' in report(second)
+        assert first.result().code == 0, first.result().output
+    assert health()["version"] == "v2"
