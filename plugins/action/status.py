@@ -17,8 +17,10 @@ from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import SET_LABEL
-from ..module_utils.kube.overview import Component, components, table
+from ..module_utils.kube.overview import DETAILS, HEADINGS, Component, Surroundings, age, components, table
 from ..module_utils.kube.rollout import WORKLOAD_KINDS
+from ..module_utils.release.preflight import service_health
+from ..module_utils.release.records import read_releases
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 
 ARGUMENTS: dict[str, Any] = {
@@ -26,6 +28,7 @@ ARGUMENTS: dict[str, Any] = {
     "sets": {"type": "list", "elements": "str", "default": []},
     "next": {"type": "list", "elements": "str", "default": []},
     "health_url": {"type": "str", "default": ""},
+    "details": {"type": "bool", "default": False},
 }
 HEALTH_SECONDS = 5.0
 
@@ -44,7 +47,7 @@ class ActionModule(ActionBase):
         except KubeError as error:
             result.update(failed=True, msg=str(error))
             return result
-        lines = table(rows)
+        lines = table(rows, DETAILS if arguments["details"] else HEADINGS)
         result.update(changed=False, components=[asdict(row) for row in rows], table=lines)
         if arguments["health_url"] and not self._task.check_mode:
             result["health"] = _health(arguments["health_url"])
@@ -66,8 +69,48 @@ class ActionModule(ActionBase):
             return []
         workloads = [item for kind in WORKLOAD_KINDS for item in client.list(kind, namespace, selector)]
         workloads.sort(key=lambda item: _place(sets, item["metadata"]["labels"][SET_LABEL]))
-        services = client.list(WELL_KNOWN["v1", "Service"], namespace)
-        return components(workloads, services, datetime.now(UTC))
+        now = datetime.now(UTC)
+        found = components(workloads, _surroundings(client, namespace, arguments["details"]), now)
+        if arguments["details"]:
+            found += [*_last_release(client, namespace, now), _inner_health(client, namespace)]
+        return found
+
+
+def _surroundings(client: Client, namespace: str, details: bool) -> Surroundings:
+    services = client.list(WELL_KNOWN["v1", "Service"], namespace)
+    if not details:
+        return Surroundings(services)
+    kinds = ("autoscaling/v2", "HorizontalPodAutoscaler"), ("v1", "Pod"), ("apps/v1", "ReplicaSet")
+    return Surroundings(services, *(client.list(WELL_KNOWN[kind], namespace) for kind in kinds))
+
+
+def _last_release(client: Client, namespace: str, now: datetime) -> list[Component]:
+    return [
+        Component(
+            component=f"release {newest.number}",
+            kind=newest.kind,
+            set="",
+            version=newest.version,
+            ready=newest.result,
+            address=f"by {newest.who}",
+            age=age(newest.finished, now),
+        )
+        for newest in read_releases(client, namespace)[:1]
+    ]
+
+
+def _inner_health(client: Client, namespace: str) -> Component:
+    status, answer = service_health(client, namespace, "hustlex-api:http", "/api/v1/health")
+    parts = {name: answer[name] for name in ("database", "redis") if isinstance(answer.get(name), dict)}
+    return Component(
+        component="health",
+        kind="HTTP",
+        set="",
+        version=str(answer.get("version") or ""),
+        ready=str(status or "no answer"),
+        address=", ".join(f"{name} {part.get('status', '?')}" for name, part in parts.items()),
+        age="",
+    )
 
 
 def _place(sets: list[str], name: str) -> int:

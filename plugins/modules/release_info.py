@@ -142,6 +142,10 @@ manifests:
   returned: always
   type: list
   elements: dict
+database:
+  description: What the running API says about its database; empty when it does not answer.
+  returned: when a release was found
+  type: dict
 again:
   description: The release in the form of a result of M(hustlex.platform.preflight), to bring it back.
   returned: when a release was found

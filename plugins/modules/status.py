@@ -28,6 +28,10 @@ options:
       - Address to ask for the health of the application. The answer is shown and returned, a failure too.
     type: str
     default: ''
+  details:
+    description: Show also pods, autoscalers, restarts, the last release and the health of the API.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Changes nothing. Without a cluster the table is empty.

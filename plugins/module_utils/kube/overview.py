@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from .manifests import SET_LABEL
-from .workload import ready_pods, wanted_pods
+from .pod import doing, is_ready
+from .workload import is_owned, ready_pods, wanted_pods
 
 Object = Mapping[str, Any]
 
 HEADINGS = ("component", "kind", "version", "ready", "address", "age")
+DETAILS = ("component", "kind", "version", "ready", "scaling", "restarts", "address", "age")
 
 
 @dataclass(frozen=True)
@@ -25,20 +27,36 @@ class Component:
     ready: str
     address: str
     age: str
+    scaling: str = ""
+    restarts: str = ""
 
 
-def components(workloads: Iterable[Object], services: Sequence[Object], now: datetime) -> list[Component]:
-    """The workloads as they are shown, in the order given."""
-    return [_component(workload, services, now) for workload in workloads]
+@dataclass(frozen=True)
+class Surroundings:
+    """What else is told about workloads; empty where nobody asks for it."""
+
+    services: Sequence[Object] = ()
+    autoscalers: Sequence[Object] = ()
+    pods: Sequence[Object] = ()
+    replica_sets: Sequence[Object] = ()
 
 
-def table(rows: Iterable[Component]) -> list[str]:
+def components(workloads: Iterable[Object], around: Surroundings, now: datetime) -> list[Component]:
+    """The workloads as they are shown, in the order given, each followed by its pods."""
+    found = []
+    for workload in workloads:
+        found.append(_component(workload, around, now))
+        found += [_pod(pod, workload, now) for pod in _pods_of(workload, around)]
+    return found
+
+
+def table(rows: Iterable[Component], headings: Sequence[str] = HEADINGS) -> list[str]:
     """Aligned lines with a heading; none when there is nothing to show."""
-    cells = [tuple(getattr(row, name) or "-" for name in HEADINGS) for row in rows]
+    cells = [tuple(getattr(row, name) or "-" for name in headings) for row in rows]
     if not cells:
         return []
-    cells.insert(0, tuple(name.upper() for name in HEADINGS))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    cells.insert(0, tuple(name.upper() for name in headings))
+    widths = [max(len(line[column]) for line in cells) for column in range(len(headings))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
 
 
@@ -58,18 +76,65 @@ def age(created: str, now: datetime) -> str:
     return f"{seconds}s"
 
 
-def _component(workload: Object, services: Sequence[Object], now: datetime) -> Component:
+def _component(workload: Object, around: Surroundings, now: datetime) -> Component:
     metadata = workload["metadata"]
     pod = workload["spec"]["template"]
+    services = sorted(around.services, key=lambda service: service["metadata"]["name"] != metadata["name"])
     return Component(
         component=metadata["name"],
         kind=workload["kind"],
         set=metadata["labels"][SET_LABEL],
         version=version_of(pod["spec"]["containers"][0]["image"]),
         ready=f"{ready_pods(workload)}/{wanted_pods(workload)}",
-        address=_address(pod, sorted(services, key=lambda service: service["metadata"]["name"] != metadata["name"])),
+        address=_address(pod, services),
         age=age(metadata["creationTimestamp"], now),
+        scaling=_scaling(workload, around.autoscalers),
     )
+
+
+def _pods_of(workload: Object, around: Surroundings) -> list[Object]:
+    owners = [workload, *(item for item in around.replica_sets if is_owned(item, workload))]
+    return [pod for pod in around.pods if any(is_owned(pod, owner) for owner in owners)]
+
+
+def _pod(pod: Object, workload: Object, now: datetime) -> Component:
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    restarts = sum(int(each.get("restartCount") or 0) for each in status.get("containerStatuses") or [])
+    state = "stopping" if metadata.get("deletionTimestamp") else "ready" if is_ready(pod) else doing(pod)
+    return Component(
+        component=f"  {metadata['name']}",
+        kind="Pod",
+        set=workload["metadata"]["labels"][SET_LABEL],
+        version=version_of(pod["spec"]["containers"][0]["image"]),
+        ready=state,
+        address=str(pod["spec"].get("nodeName") or ""),
+        age=age(metadata["creationTimestamp"], now),
+        restarts=str(restarts),
+    )
+
+
+def _scaling(workload: Object, autoscalers: Iterable[Object]) -> str:
+    """`3..20, cpu 41% of 70%` of the autoscaler that owns the number of pods."""
+    for each in autoscalers:
+        target = each["spec"]["scaleTargetRef"]
+        if (target["kind"], target["name"]) == (workload["kind"], workload["metadata"]["name"]):
+            current = {
+                item["resource"]["name"]: (item["resource"].get("current") or {}).get("averageUtilization")
+                for item in (each.get("status") or {}).get("currentMetrics") or []
+                if item.get("type") == "Resource"
+            }
+            uses = [
+                f"{item['resource']['name']} {_percent(current.get(item['resource']['name']))} of"
+                f" {_percent(item['resource']['target'].get('averageUtilization'))}"
+                for item in each["spec"].get("metrics") or []
+                if item.get("type") == "Resource"
+            ]
+            return ", ".join([f"{each['spec'].get('minReplicas', 1)}..{each['spec']['maxReplicas']}", *uses])
+    return ""
+
+
+def _percent(value: Any) -> str:
+    return "?" if value is None else f"{value}%"
 
 
 def _address(pod: Object, services: Sequence[Object]) -> str:
