@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from plays import Player, Relay, fetch, kubectl
+from plays import Player, fetch, kubectl
+from relay import Relay
 
 IMAGE = os.environ.get("PLUGIN_TEST_IMAGE", "localhost/embedded/helper:1")
 NAMESPACE = os.environ.get("PLUGIN_TEST_NAMESPACE", "plugins-test")
