@@ -1,5 +1,6 @@
 """The HustleX reference application: API, worker and migrations in one image (contract: docs/application.md)."""
 
-from importlib.resources import files
+import os
 
-VERSION = files(__name__).joinpath("VERSION").read_text().strip()
+# The image sets it; a checkout has none.
+VERSION = os.environ.get("APP_VERSION") or "0.0.0+dev"

@@ -68,6 +68,23 @@ def test_a_base_must_come_first(folder: Path) -> None:
         keys(folder)
 
 
+def test_a_variant_changes_with_its_original_and_its_environment(folder: Path) -> None:
+    rows = ROWS + "- {name: localhost/x/web, tag: 3, variant_of: 'localhost/x/web:1', environment: {FAULTS: %s}}\n"
+    (folder / images.TABLE).write_text(rows % "A=1")
+    before = keys(folder)
+    (folder / images.TABLE).write_text(rows % "A=2")
+    assert changed(before, keys(folder)) == {"web:3"}
+    (folder / "web" / "new").touch()
+    assert changed(before, keys(folder)) == {"web:1", "web:2", "web:3"}
+    assert images.with_bases(images.table(folder)[-1:], images.table(folder)) == []
+
+
+def test_a_variant_must_come_after_its_original(folder: Path) -> None:
+    (folder / images.TABLE).write_text("- {name: a, tag: 1, variant_of: 'b:1'}\n- {name: b, tag: 1, context: db}")
+    with pytest.raises(Failure, match="a:1 must come after b:1"):
+        keys(folder)
+
+
 def test_a_further_folder_counts(folder: Path) -> None:
     (folder / images.TABLE).write_text("- {name: a, tag: 1, context: web, contexts: {more: ../more}}")
     more = folder.parent / "more"
@@ -114,6 +131,7 @@ def test_what_tools_leave_behind_does_not_count(folder: Path) -> None:
     [
         ("- {name: a, tag: 1}", "either context or binary"),
         ("- {name: a, tag: 1, context: b, binary: c}", "either context or binary"),
+        ("- {name: a, tag: 1, binary: b, variant_of: c}", "either context or binary or variant_of"),
         ("- {name: a, context: b}", "needs name and tag"),
         ("- {name: a, tag: 1, contxt: b}", "unknown field contxt"),
         ("- {name: a, tag: 1, binary: b}\n- {name: a, tag: 1, binary: b}", "lists a:1 more than once"),

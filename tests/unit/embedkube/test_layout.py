@@ -1,4 +1,4 @@
-"""One-layer images in an OCI layout."""
+"""One-layer images and variants in an OCI layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from embedkube.layout import NAME, Layout
+from embedkube.layout import NAME, VERSION, Layout
 
 
 @pytest.fixture
@@ -52,6 +52,24 @@ def test_the_same_program_gives_the_same_image(layout: Layout, tmp_path: Path) -
     again.create()
     again.add_binary("localhost/x/one:1", tmp_path / "one")
     assert again.manifests()["localhost/x/one:1"] == layout.manifests()["localhost/x/one:1"]
+
+
+def test_a_variant_has_the_layers_of_its_original_and_its_own_environment(layout: Layout) -> None:
+    blobs = len(list(layout.blobs.iterdir()))
+    layout.add_variant("localhost/x/one:v2", "localhost/x/one:1", {"PATH": "/bin", "FAULTS": "A=1 B=2"})
+    layout.add_variant("localhost/x/one:v3", "localhost/x/one:v2", {"FAULTS": ""})
+
+    def parts(reference: str) -> tuple[list[str], list[str], object]:
+        manifest = json.loads(read(layout, layout.manifests()[reference]["digest"]))
+        config = json.loads(read(layout, layout.config_digest(reference)))
+        layers = [each["digest"] for each in manifest["layers"]]
+        return layers, config["config"]["Env"], config["config"].get("Labels")
+
+    layers, environment, labels = parts("localhost/x/one:1")
+    assert (environment, labels) == (["PATH=/"], None)
+    assert parts("localhost/x/one:v2") == (layers, ["PATH=/bin", "FAULTS=A=1 B=2"], {VERSION: "v2"})
+    assert parts("localhost/x/one:v3") == (layers, ["PATH=/bin", "FAULTS="], {VERSION: "v3"})
+    assert len(list(layout.blobs.iterdir())) == blobs + 4
 
 
 def test_keep_drops_other_images_and_unused_blobs(layout: Layout) -> None:

@@ -202,6 +202,8 @@ class _Build:
                 if image.binary:
                     folder = self.made.s3 if image.binary == "versitygw" else self.made.bin
                     self.layout.add_binary(image.reference, folder / image.binary)
+                elif image.variant_of:
+                    self.layout.add_variant(image.reference, image.variant_of, image.environment)
             self.layout.keep(self.plan.sources)
             self._write_facts()
         self.layout.folder.rename(self.made.images)

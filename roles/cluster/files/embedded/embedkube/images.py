@@ -19,20 +19,24 @@ TABLE = "embedded/images.yml"
 BASE = "localhost/embedded/base:trixie"
 BASE_CONTAINERFILE = "embedded/base/Containerfile"
 NOT_CONTENT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
-FIELDS = {"name", "tag", "context", "containerfile", "contexts", "arguments", "binary"}
+KINDS = ("context", "binary", "variant_of")
+FIELDS = {"name", "tag", *KINDS, "containerfile", "contexts", "arguments", "environment"}
 # Fast to pack and to unpack, and half the size of gzip's fastest level.
 COMPRESSION = ("--compression-format=zstd", "--compression-level=3")
 
 
 @dataclass(frozen=True)
 class Image:
-    """One row of the table; either `context` or `binary` is set."""
+    """One row of the table; one of `context`, `binary` and `variant_of` is set."""
 
     reference: str
     context: str = ""
     containerfile: str = "Containerfile"
     binary: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    # The image whose layers it has, and what it sets in place of that image's environment variables.
+    variant_of: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     # More folders to copy from: their names in the Containerfile, and where they are beside the context's folder.
     contexts: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,16 +64,22 @@ def _image(row: dict[str, Any]) -> Image:
         raise run.Failure(f"{where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(FIELDS))}.")
     if not row.get("name") or not row.get("tag"):
         raise run.Failure(f"{where}: an image needs name and tag.")
-    if bool(row.get("context")) == bool(row.get("binary")):
-        raise run.Failure(f"{where}: an image needs either context or binary.")
+    if sum(bool(row.get(kind)) for kind in KINDS) != 1:
+        raise run.Failure(f"{where}: an image needs either context or binary or variant_of.")
     return Image(
         reference=f"{row['name']}:{row['tag']}",
         context=row.get("context", ""),
         containerfile=row.get("containerfile", "Containerfile"),
         binary=row.get("binary", ""),
-        arguments={name: str(value) for name, value in (row.get("arguments") or {}).items()},
+        variant_of=row.get("variant_of", ""),
+        environment=_texts(row.get("environment")),
+        arguments=_texts(row.get("arguments")),
         contexts=dict(row.get("contexts") or {}),
     )
+
+
+def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (values or {}).items()}
 
 
 def sources(
@@ -85,6 +95,12 @@ def sources(
     for image in images:
         if image.binary:
             keys[image.reference] = run.digest(image.binary, bin_keys.get(image.binary, bin_key), layout.RECIPE)
+            continue
+        if image.variant_of:
+            if image.variant_of not in keys:
+                raise run.Failure(f"{TABLE}: {image.reference} must come after {image.variant_of}.")
+            environment = json.dumps(dict(image.environment), sort_keys=True)
+            keys[image.reference] = run.digest(keys[image.variant_of], environment, layout.RECIPE)
             continue
         if image.context not in contexts:
             contexts[image.context] = context_key(folder / image.context)

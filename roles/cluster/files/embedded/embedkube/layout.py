@@ -1,4 +1,4 @@
-"""An OCI image layout: one-layer images of static binaries, and what a layout holds."""
+"""An OCI image layout: one-layer images of static binaries, variants of images, and what a layout holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 NAME = "org.opencontainers.image.ref.name"
+VERSION = "org.opencontainers.image.version"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CHUNK = 1024 * 1024
 
@@ -80,8 +81,17 @@ class Layout:
             "config": self._add_json(config, CONFIG_TYPE),
             "layers": [layer],
         }
-        descriptor = self._add_json(manifest, MANIFEST_TYPE) | {"annotations": {NAME: reference}}
-        self._write_manifests(list((self.manifests() | {reference: descriptor}).values()))
+        self._add_manifest(reference, manifest)
+
+    def add_variant(self, reference: str, original: str, environment: Mapping[str, str]) -> None:
+        """Add an image with the layers of `original` that sets `environment`; its version is its tag."""
+        manifest = self._read(self.manifests()[original]["digest"])
+        config = self._read(manifest["config"]["digest"])
+        settings = config["config"]
+        variables = dict(entry.split("=", 1) for entry in settings.get("Env", [])) | dict(environment)
+        settings["Env"] = [f"{name}={value}" for name, value in variables.items()]
+        settings["Labels"] = settings.get("Labels", {}) | {VERSION: reference.rpartition(":")[2]}
+        self._add_manifest(reference, manifest | {"config": self._add_json(config, CONFIG_TYPE)})
 
     def archive(self, out: IO[bytes], references: Collection[str]) -> None:
         """Write the images `references` as one tar stream, as `ctr images import -` reads it."""
@@ -110,6 +120,10 @@ class Layout:
         partial = self.folder / "index.json.partial"
         partial.write_text(json.dumps(index))
         partial.rename(self.folder / "index.json")
+
+    def _add_manifest(self, reference: str, manifest: dict[str, Any]) -> None:
+        descriptor = self._add_json(manifest, MANIFEST_TYPE) | {"annotations": {NAME: reference}}
+        self._write_manifests(list((self.manifests() | {reference: descriptor}).values()))
 
     def _add_json(self, content: object, media_type: str) -> Descriptor:
         data = json.dumps(content, sort_keys=True).encode()
