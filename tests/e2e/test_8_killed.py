@@ -63,7 +63,7 @@ def test_killed_at_twenty_moments_the_next_run_finishes(environment):
     """The main process alone is killed: its workers are left to themselves, which is the worse case."""
     chance = random.Random(5)
     outlived = 0
-    with Load(HTTP, rate=20, max_seconds=900) as load:
+    with Load(HTTP, rate=20, timeout=15, max_seconds=900) as load:
         for number in range(KILLS):
             wanted = VERSIONS[number % 2]
             process = start(wanted)

@@ -64,7 +64,7 @@ BAD = {
 @pytest.mark.parametrize(("version", "words"), BAD.items(), ids=BAD)
 def test_a_bad_version_ends_with_the_old_one_serving(release, releases, version, words):
     before = next(each for each in releases() if each["result"] == "good")
-    with Load(HTTP, max_seconds=180) as load:
+    with Load(HTTP, rate=20, timeout=15, max_seconds=180) as load:
         run = release(version)
     assert run.code != 0, run.output
     ending = report(run)
