@@ -133,10 +133,10 @@ class ActionModule(ActionBase):
         if shown:
             display.display("\n".join(shown))
         refusals = [check.message for check in checks if check.state == FAILED]
-        image_failed = any(check.item == "image" and check.state == FAILED for check in checks)
+        unfit = any(check.item in ("image", "schema") and check.state == FAILED for check in checks)
         if not refusals:
             return answer
-        return answer | {"failed": True, "msg": " ".join(refusals), "image_failed": image_failed}
+        return answer | {"failed": True, "msg": " ".join(refusals), "unfit": unfit}
 
 
 def _answer(

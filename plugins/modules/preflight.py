@@ -211,8 +211,8 @@ last_good:
   description: The last good release as M(hustlex.platform.release_info) shows it; empty when there is none.
   returned: success
   type: dict
-image_failed:
-  description: Whether the image cannot be started.
+unfit:
+  description: Whether it is the version itself that cannot run, by its image or its schema.
   returned: failure of the checklist
   type: bool
   sample: false

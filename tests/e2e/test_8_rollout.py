@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from .conftest import HTTP
 from .load import Load
+
+
+class Receiver:
+    """Takes what a webhook is sent."""
+
+    def __init__(self) -> None:
+        messages = self.messages = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                messages.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def __enter__(self) -> Receiver:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._server.shutdown()
+
 
 QUICK = ["-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=15"]
 FIRST, SECOND = "0.9.0", "1.0.0"
@@ -98,6 +127,48 @@ def test_the_next_good_version_runs_and_a_second_run_changes_nothing(release, re
     assert (newest["result"], newest["version"], newest["schema"]) == ("good", "v2", 6)
     assert release("v2").changed == 0
     assert releases()[0] == newest
+
+
+def test_the_team_is_told_and_the_log_is_kept(release, releases, tmp_path):
+    log = tmp_path / "deployments.jsonl"
+    with Receiver() as receiver:
+        extra = ["-e", f"app_webhook_url={receiver.url}", "-e", f"app_deployment_log={log}", "-e", "app_deployer=ada"]
+        assert release(SECOND, *extra).code == 0
+        assert release("v2-crash-at-start", *extra).code != 0
+    assert [message["text"].split(" failed:")[0] for message in receiver.messages] == [
+        f"HustleX development: deploy of {SECOND} begins",
+        f"HustleX development: release {releases()[1]['number']} ({SECOND}) runs",
+        "HustleX development: deploy of v2-crash-at-start begins",
+        f"HustleX development: Deploy {releases()[0]['number']} (v2-crash-at-start)",
+    ]
+    assert [json.loads(line)["result"] for line in log.read_text().splitlines()] == ["good", "failed"]
+    assert {each["who"] for each in releases()[:2]} == {"ada"}
+
+
+def test_a_webhook_that_is_not_there_costs_no_release(release):
+    run = release("v2", "-e", "app_webhook_url=http://127.0.0.1:9/secret-path")
+    assert run.code == 0, run.output
+    assert "webhook" in run.output
+    assert "secret-path" not in run.output
+
+
+def test_scale_by_hand_until_the_next_deploy(playbook, read, release):
+    run = playbook("scale", "-e", "api=2", "-e", "worker=2")
+    assert run.code == 0, run.output
+    assert "app_hpa_min_replicas: 2" in run.output
+    assert read("hpa", "hustlex-api-hpa")["spec"]["minReplicas"] == 2
+    assert read("deployment", "hustlex-worker")["status"]["readyReplicas"] == 2
+    assert playbook("scale", "-e", "api=2", "-e", "worker=2").changed == 0
+    assert "app_hpa_max_replicas" in playbook("scale", "-e", "api=4").failure
+    assert release("v2").code == 0
+    assert read("hpa", "hustlex-api-hpa")["spec"]["minReplicas"] == 1
+
+
+def test_status_shows_all_in_one_table(playbook, releases):
+    run = playbook("status")
+    assert run.code == 0, run.output
+    for words in ("hustlex-api ", "1..3, cpu", f"release {releases()[0]['number']}", "database up, redis up"):
+        assert words in run.output
 
 
 def test_history_lists_what_happened(playbook, releases):

@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.hustlex.platform.plugins.module_utils.release import record
 from ansible_collections.hustlex.platform.plugins.module_utils.release.record import Release
+from ansible_collections.hustlex.platform.plugins.module_utils.release.records import find_release
 from ansible_collections.hustlex.platform.plugins.module_utils.release.text import duration, history
 
 BASE = Release(
@@ -91,3 +92,12 @@ def test_history_marks_what_runs():
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (65, "1 min 05 s")])
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "asked", "words"),
+    [([], 1, "none was recorded"), ([4, 3], 2, "older ones were pruned"), ([4, 3], 5, "on record are 3 to 4")],
+)
+def test_a_release_that_is_not_there_is_named_with_those_that_are(numbers, asked, words):
+    with pytest.raises(KubeError, match=words):
+        find_release([replace(BASE, number=number) for number in numbers], asked)

@@ -1,0 +1,98 @@
+"""Versions and schemas: migrations by hand, one that old code cannot live with, one that takes too long, the way back."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from .conftest import HTTP
+
+QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=30"]
+CONFIRM = ["-e", "confirm=development"]
+
+
+@pytest.fixture(scope="module")
+def release(environment, playbook):
+    def run(version: str, *arguments: str, code: int = 0):
+        done = playbook("deploy", *QUICK, "-e", f"app_version={version}", *arguments)
+        assert bool(done.code) == bool(code), done.output
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def migrate(playbook):
+    def run(*arguments: str, fails: str = "") -> str:
+        done = playbook("migrate", *arguments)
+        assert bool(done.code) == bool(fails), done.output
+        assert fails in done.output
+        return done.output
+
+    return run
+
+
+def database() -> tuple[str, int]:
+    with urllib.request.urlopen(f"{HTTP}/api/v1/health", timeout=10) as answer:
+        health = json.load(answer)
+    return health["version"], health["database"]["schema"]
+
+
+def number_of(read, version: str) -> int:
+    items = read("configmaps", "--selector", "hustlex.app/release-result=good")["items"]
+    found = [json.loads(item["metadata"]["annotations"]["hustlex.app/release-summary"]) for item in items]
+    return max(each["number"] for each in found if each["version"] == version)
+
+
+def test_down_to_the_oldest_version_by_hand(release, migrate):
+    """An older version runs on a newer schema that says so; then its migrations are taken back, with a word for each danger."""
+    release("1.0.0")
+    down = ["-e", "direction=down", "-e", "version=1.0.0"]
+    migrate(*down, fails="confirm=development")
+    migrate(*down, "-e", "confirm=production", fails="confirm=development")
+    migrate(*down, *CONFIRM, fails="needs")
+    release("0.9.0")
+    assert database() == ("0.9.0", 6)
+    assert "0006" in migrate(*down, *CONFIRM, "--check")
+    assert database() == ("0.9.0", 6)
+    migrate(*down, *CONFIRM)
+    assert database() == ("0.9.0", 5)
+    assert "pending" in migrate("-e", "version=1.0.0")
+    migrate(*down, *CONFIRM, "-e", "force=true")
+    release("0.8.0")
+    assert database() == ("0.8.0", 4)
+
+
+def test_migrations_that_the_running_code_cannot_live_with_are_refused(release, read):
+    run = release("1.0.0", code=1)
+    assert "failed: release" in run.failure
+    assert "release a version in between first" in run.failure
+    assert database() == ("0.8.0", 4)
+    failed = read("configmaps", "--selector", "hustlex.app/release-result=failed")["items"]
+    assert any("1.0.0" in item["metadata"]["annotations"]["hustlex.app/release-summary"] for item in failed)
+
+
+def test_a_migration_that_takes_too_long_is_stopped_with_its_log(release, read):
+    slow = '{"app_environment": {"FAULT_MIGRATION_SECONDS": "120"}, "app_migration_timeout_seconds": 8}'
+    run = release("0.9.0", "-e", slow, code=1)
+    assert "has not ended after 8 s: it was stopped" in run.failure
+    assert "log of hustlex-migrate" in run.output
+    assert database() == ("0.8.0", 4)
+    assert not read("lease", "hustlex-operation")["spec"].get("holderIdentity")
+
+
+def test_one_version_after_the_other_and_no_way_back_over_two(release, playbook, read):
+    release("0.9.0")
+    assert database() == ("0.9.0", 5)
+    release("1.0.0")
+    assert database() == ("1.0.0", 6)
+    refused = playbook("rollback", "-e", f"release={number_of(read, '0.8.0')}")
+    assert refused.code != 0
+    assert "cannot run on the database: its schema 6 wants code of schema 5 at least" in refused.failure
+    assert "direction=down" in refused.failure
+    assert database() == ("1.0.0", 6)
+    assert playbook("rollback").code == 0
+    assert database() == ("0.9.0", 6)
+    release("1.0.0")
