@@ -9,10 +9,10 @@ export HUSTLEX_STATE ?= $(if $(XDG_STATE_HOME),$(XDG_STATE_HOME),$(HOME)/.local/
 export ANSIBLE_INJECT_FACT_VARS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-ENVIRONMENT ?= development
 RUN_VENV := $(HUSTLEX_CACHE)/venv-$(shell sha256sum requirements.txt | cut -c1-12)
 DEV_VENV := $(HUSTLEX_CACHE)/venv-$(shell sha256sum requirements-dev.txt | cut -c1-12)
-PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
+# One run at a time: both commands change the same environment.
+PLAYBOOK := scripts/alone "$(HUSTLEX_STATE)/deploy.lock" ansible-playbook -i inventories/development
 
 .PHONY: help
 help: ## Show this list
@@ -26,7 +26,7 @@ deploy: $(RUN_VENV)/.complete ## Set everything up and deploy the development en
 .PHONY: destroy
 destroy: $(RUN_VENV)/.complete ## Stop and remove the development environment with its data
 	@export PATH="$(RUN_VENV)/bin:$$PATH"
-	$(PLAYBOOK) playbooks/destroy.yml -e confirm=$(ENVIRONMENT)
+	$(PLAYBOOK) playbooks/destroy.yml -e confirm=development
 
 .PHONY: env
 env: $(RUN_VENV)/.complete ## Print the shell settings of the development environment, for eval
@@ -51,14 +51,22 @@ lock: ## Write the lock files of the Python packages anew
 	lock requirements --constraint requirements-dev.txt
 	lock images/api/requirements --constraint requirements-dev.txt
 
-# A virtual environment is complete or made anew: an interrupted installation leaves no marker.
+# A virtual environment is complete or made anew: an interrupted installation leaves no marker. Of two runs at once one
+# installs and the other waits. Nothing is printed to standard output: that of `make env` is a shell's input.
 $(HUSTLEX_CACHE)/venv-%/.complete:
-	@requirements=$(if $(filter $(DEV_VENV)/%,$@),requirements-dev.txt,requirements.txt)
+	@exec >&2
+	requirements=$(if $(filter $(DEV_VENV)/%,$@),requirements-dev.txt,requirements.txt)
 	venv=$(@D)
+	mkdir -p "$(HUSTLEX_CACHE)"
+	exec 9>"$$venv.lock"
+	if ! flock --nonblock 9; then
+	  echo "Another run installs the Python packages of $$requirements: waiting for it (at most 15 minutes)"
+	  flock --timeout 900 9 || { echo "It still holds $$venv.lock: end it, or try again when it has finished."; exit 1; }
+	fi
+	if [ -e "$@" ]; then exit; fi
 	echo "Install the Python packages of $$requirements into $$venv (about 1 minute)"
 	python=$$(scripts/find-python)
 	rm -rf "$$venv"
-	mkdir -p "$(HUSTLEX_CACHE)"
 	"$$python" -m venv "$$venv"
 	"$$venv/bin/pip" install --quiet --require-hashes --requirement "$$requirements"
-	touch $@
+	touch "$@"
