@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.hustlex.platform.plugins.module_utils.variables import unknown_variables
+from ansible_collections.hustlex.platform.plugins.module_utils.variables import (
+    OF_PLAYBOOKS,
+    SHARED,
+    unknown_variables,
+)
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -20,7 +24,10 @@ class ActionModule(ActionBase):
         _validation, args = self.validate_argument_spec(
             {"roles": {"type": "list", "elements": "str", "required": True}}
         )
-        sentences = unknown_variables(task_vars or {}, {role: self._declared(role) for role in args["roles"]})
+        declared = {path.name: self._declared(path.name) for path in ROLES.iterdir() if path.is_dir()}
+        shared = {name for names in declared.values() for name in names if name.startswith(SHARED)}
+        known = {role: declared[role] for role in args["roles"]}
+        sentences = unknown_variables(task_vars or {}, known, {*shared, *OF_PLAYBOOKS})
         if sentences:
             result.update(failed=True, msg=" ".join(sentences))
         return result

@@ -7,23 +7,39 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 
-def unknown_variables(names: Iterable[str], known: Mapping[str, Iterable[str]]) -> list[str]:
-    """Say of each variable that begins with a role's name but is not in its argument spec what is wrong.
+SHARED = "hustlex_"
+# Shared variables that playbooks read and no role does.
+OF_PLAYBOOKS = (
+    "hustlex_rendering",
+    "hustlex_rollout_timeout_seconds",
+    "hustlex_unschedulable_grace_seconds",
+    "hustlex_url",
+)
+
+
+def unknown_variables(names: Iterable[str], known: Mapping[str, Iterable[str]], shared: Iterable[str]) -> list[str]:
+    """Say of each variable that looks like one of ours but is none what is wrong.
 
     :arg names: names of all variables of a host
     :arg known: role name to the variables that its argument spec declares
+    :arg shared: the variables C(hustlex_*) that roles and playbooks read
     :returns: one sentence for each unknown variable, sorted by name
     """
-    sentences = []
     variables = sorted(names)
+    sentences = _unknown(variables, SHARED, shared, "a shared variable", "roles/namespace/README.md")
     for role, options in known.items():
-        prefix = f"{role}_"
-        declared = sorted(option.removeprefix(prefix) for option in options)
-        for name in variables:
-            suffix = name.removeprefix(prefix)
-            if not name.startswith(prefix) or suffix in declared:
-                continue
-            close = difflib.get_close_matches(suffix, declared, n=1)
-            hint = f"; did you mean {prefix}{close[0]}?" if close else f"; see roles/{role}/README.md."
-            sentences.append(f"{name} is not a variable of role {role}{hint}")
+        sentences += _unknown(variables, f"{role}_", options, f"a variable of role {role}", f"roles/{role}/README.md")
     return sorted(sentences)
+
+
+def _unknown(names: Iterable[str], prefix: str, options: Iterable[str], what: str, page: str) -> list[str]:
+    declared = sorted(option.removeprefix(prefix) for option in options if option.startswith(prefix))
+    sentences = []
+    for name in names:
+        suffix = name.removeprefix(prefix)
+        if not name.startswith(prefix) or suffix in declared:
+            continue
+        close = difflib.get_close_matches(suffix, declared, n=1)
+        hint = f"; did you mean {prefix}{close[0]}?" if close else f"; see {page}."
+        sentences.append(f"{name} is not {what}{hint}")
+    return sentences

@@ -11,7 +11,8 @@ author:
   - HustleX engineering (@hustlex)
 description:
   - Compares every variable of the host that begins with the name of a role of this collection with the role's argument
-    spec, so that a misspelt variable stops the run instead of being ignored.
+    spec, and every variable C(hustlex_*) with those that the roles and playbooks share, so that a misspelt variable
+    stops the run instead of being ignored.
 options:
   roles:
     description: Roles of this collection whose variables are checked.
