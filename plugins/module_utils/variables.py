@@ -6,7 +6,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-
 SHARED = "hustlex_"
 # Shared variables that playbooks read and no role does.
 OF_PLAYBOOKS = (

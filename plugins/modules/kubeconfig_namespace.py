@@ -11,6 +11,7 @@ author:
   - HustleX engineering (@hustlex)
 description:
   - Does what C(kubectl config set-context --current --namespace=NAMESPACE) does, guide 2.2.
+  - Changes the file that a login with the same options reads; of several in E(KUBECONFIG) the one with the context.
 options:
   namespace:
     description: Namespace that the context takes as its default.
@@ -20,7 +21,7 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 attributes:
   check_mode:
-    description: Says whether the file would change.
+    description: Says whether the file would change. A kubeconfig that does not exist yet is no failure.
     support: full
   diff_mode:
     description: A kubeconfig holds secrets, so nothing of it is shown.

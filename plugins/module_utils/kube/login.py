@@ -50,7 +50,7 @@ def login(options: Mapping[str, Any]) -> Login:
 
     Raises MissingKubeconfigError, or ConfigError for whatever else makes a login impossible.
     """
-    auth = _create_auth_spec(**options)
+    auth = auth_spec(options)
     # The library writes keys to files, and its own cleaning up does not happen in Ansible's forked workers.
     with tempfile.TemporaryDirectory(prefix="hustlex-") as folder:
         settings = _settings(auth, folder)
@@ -58,6 +58,12 @@ def login(options: Mapping[str, Any]) -> Login:
             return Login(settings.host, _pool(settings), _headers(settings), auth.get("context") or "")
         except (ssl.SSLError, OSError, ValueError) as error:
             raise ConfigError(f"The certificates of {_source(auth)} cannot be used: {error}.") from error
+
+
+def auth_spec(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of the kubernetes.core modules, completed from their K8S_AUTH_* variables."""
+    found: Mapping[str, Any] = _create_auth_spec(**options)
+    return found
 
 
 def _settings(auth: Mapping[str, Any], folder: str) -> client.Configuration:
@@ -88,7 +94,7 @@ def _load(settings: client.Configuration, auth: Mapping[str, Any], folder: str) 
             elif not source and not context and _is_in_cluster():
                 config.load_incluster_config(client_configuration=settings)
             else:
-                _require_file(auth)
+                require_file(auth)
                 config.load_kube_config(
                     source,
                     context,
@@ -123,13 +129,15 @@ def _is_in_cluster() -> bool:
     return "KUBERNETES_SERVICE_HOST" in os.environ and Path(config.incluster_config.SERVICE_TOKEN_FILENAME).exists()
 
 
-def _paths(auth: Mapping[str, Any]) -> list[Path]:
+def kubeconfig_paths(auth: Mapping[str, Any]) -> list[Path]:
+    """The files that a login with these options reads, whether they exist or not."""
     places = auth.get("kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"
     return [Path(place).expanduser() for place in str(places).split(os.pathsep)]
 
 
-def _require_file(auth: Mapping[str, Any]) -> None:
-    paths = _paths(auth)
+def require_file(auth: Mapping[str, Any]) -> None:
+    """Raise MissingKubeconfigError when none of the files exists."""
+    paths = kubeconfig_paths(auth)
     if not any(path.exists() for path in paths):
         raise MissingKubeconfigError(
             f"The kubeconfig {paths[0]} does not exist: create the cluster first (--tags cluster)"
@@ -140,7 +148,7 @@ def _require_file(auth: Mapping[str, Any]) -> None:
 def _source(auth: Mapping[str, Any]) -> str:
     if isinstance(auth.get("kubeconfig"), Mapping):
         return "the given kubeconfig"
-    return f"the kubeconfig {_paths(auth)[0]}"
+    return f"the kubeconfig {kubeconfig_paths(auth)[0]}"
 
 
 def _problem(auth: Mapping[str, Any], error: Exception) -> str:
@@ -148,7 +156,9 @@ def _problem(auth: Mapping[str, Any], error: Exception) -> str:
     source = _source(auth)
     try:
         contents = auth.get("kubeconfig")
-        loaded = contents if isinstance(contents, Mapping) else yaml.safe_load(_paths(auth)[0].read_text("utf-8"))
+        loaded = (
+            contents if isinstance(contents, Mapping) else yaml.safe_load(kubeconfig_paths(auth)[0].read_text("utf-8"))
+        )
         known = sorted(entry["name"] for entry in loaded["contexts"])
         wanted = auth.get("context") or loaded.get("current-context")
     except _UNUSABLE:
