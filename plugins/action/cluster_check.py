@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ..module_utils.kube import capacity, manifests, requirements
 from ..module_utils.kube.client import Client
-from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
+from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError, UnreachableError
 from ..module_utils.kube.kinds import WELL_KNOWN, Kind
 from ..module_utils.kube.login import login
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
@@ -19,6 +20,7 @@ ARGUMENTS: dict[str, Any] = {
     "minimum_version": {"type": "str", "required": True},
     "require_storage_class": {"type": "bool", "default": True},
     "require_metrics": {"type": "bool", "default": True},
+    "may_be_stopped": {"type": "bool", "default": False},
     "roles": {"type": "list", "elements": "str", "default": []},
 }
 NODES = WELL_KNOWN["v1", "Node"]
@@ -26,6 +28,8 @@ ROLES = Path(__file__).parents[2] / "roles"
 # Folders of templates for what a person starts later: a deploy has no values for them.
 OPERATIONS = ("recovery", "restore")
 STORAGE_CLASSES = WELL_KNOWN["storage.k8s.io/v1", "StorageClass"]
+
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -37,11 +41,9 @@ class ActionModule(ActionBase):
         arguments = validated(self, ARGUMENTS)
         try:
             return result | self._check(arguments, task_vars or {})
-        except MissingKubeconfigError as error:
-            if self._task.check_mode:
-                return result | {"msg": f"There is no cluster to check yet: {error}"}
-            return result | {"failed": True, "msg": str(error)}
         except (KubeError, ValueError) as error:
+            if self._task.check_mode and _is_absent(error, arguments["may_be_stopped"]):
+                return result | {"msg": f"There is no cluster to check yet: {error}"}
             return result | {"failed": True, "msg": str(error)}
 
     def _check(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -54,13 +56,22 @@ class ActionModule(ActionBase):
         )
         workloads = [item for role in arguments["roles"] for item in self._workloads(role, variables)]
         findings += self._readable(
-            client, NODES, lambda nodes: requirements.check_nodes(nodes) or capacity.misfits(workloads, nodes)
+            client, NODES, lambda nodes: requirements.check_nodes(nodes) or self._misfits(workloads, nodes)
         )
         if arguments["require_storage_class"]:
             findings += self._readable(client, STORAGE_CLASSES, requirements.check_storage)
         if arguments["require_metrics"]:
             findings += requirements.check_metrics(_has_metrics(client))
         return {"failed": bool(findings), "msg": " ".join(findings), "version": version}
+
+    def _misfits(self, workloads: list[manifests.Manifest], nodes: list[dict[str, Any]]) -> list[str]:
+        """In check mode warnings only, as `apply` gives them: the rest of the run shall be seen, too."""
+        sentences = capacity.misfits(workloads, nodes)
+        if not self._task.check_mode:
+            return sentences
+        for sentence in sentences:
+            display.warning(sentence)
+        return []
 
     def _workloads(self, role: str, variables: dict[str, Any]) -> list[manifests.Manifest]:
         """What a role's templates that hold containers render to."""
@@ -81,6 +92,11 @@ class ActionModule(ActionBase):
                 raise
             self._display.vv(f"Skipped the check of {kind.plural}: {error}")
             return []
+
+
+def _is_absent(error: Exception, may_be_stopped: bool) -> bool:
+    """Whether there is no cluster yet: no kubeconfig, or one of a cluster that this run would start."""
+    return isinstance(error, MissingKubeconfigError) or (may_be_stopped and isinstance(error, UnreachableError))
 
 
 def _has_metrics(client: Client) -> bool:

@@ -30,6 +30,10 @@ options:
     description: Whether the resource metrics API must answer.
     type: bool
     default: true
+  may_be_stopped:
+    description: Whether the same play starts the cluster, so that check mode may find it stopped.
+    type: bool
+    default: false
   roles:
     description:
       - Roles of this collection whose pods must each fit on a node; their variables must be those of the play.
@@ -40,7 +44,9 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 attributes:
   check_mode:
-    description: Changes nothing. In check mode a kubeconfig that does not exist yet is no failure.
+    description:
+      - Changes nothing. In check mode a kubeconfig that does not exist yet is no failure, and a pod that fits on no node
+        is a warning.
     support: full
   diff_mode:
     description: Has nothing to show.

@@ -8,7 +8,12 @@ SHARED = ["hustlex_namespace", "hustlex_pull_secret", *OF_PLAYBOOKS]
 
 
 def test_known_and_foreign_variables_pass() -> None:
-    assert unknown_variables(["postgres_replicas", "app_version", "inventory_dir", "redis_uid", "hustlex_url"], KNOWN, SHARED) == []
+    assert (
+        unknown_variables(
+            ["postgres_replicas", "app_version", "inventory_dir", "redis_uid", "hustlex_url"], KNOWN, SHARED
+        )
+        == []
+    )
 
 
 def test_a_misspelt_variable_is_named_with_the_right_one() -> None:
