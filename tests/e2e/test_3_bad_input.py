@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .conftest import Playbook
+from .conftest import Playbook, Run
 
 GOOD = {
-    "JWT_SECRET": "k3N0b8xq5T2v9ZrW7yLsPdFgHjMcQeUa4iOoBnVt6X1",
-    "DB_PASSWORD": "mR7wTq2ZxV9pLk4s",
-    "REDIS_PASSWORD": "hY5nBv8cXz3fGd6j",
-    "PAYSTACK_SECRET_KEY": "sk_live_0123456789abcdef0123456789abcdef01234567",
-    "TERMII_API_KEY": "TLq8wErT5yUiOp3aSdFg",
+    "JWT_SECRET": secrets.token_hex(48),
+    "DB_PASSWORD": secrets.token_hex(24),
+    "REDIS_PASSWORD": secrets.token_hex(24),
+    "PAYSTACK_SECRET_KEY": f"sk_live_{secrets.token_hex(20)}",
+    "TERMII_API_KEY": secrets.token_hex(20),
 }
 
 
@@ -27,7 +28,7 @@ def env_file(folder: Path, **changes: str | None) -> Path:
     return path
 
 
-def fails_with(playbook: Playbook, *words: str, arguments: list[str], within: int = 60, **options: str) -> None:
+def fails_with(playbook: Playbook, *words: str, arguments: list[str], within: int = 60, **options: str) -> Run:
     started = time.monotonic()
     run = playbook("deploy", *arguments, **options)
     assert run.code != 0, run.output
@@ -35,23 +36,32 @@ def fails_with(playbook: Playbook, *words: str, arguments: list[str], within: in
     for word in words:
         assert word in run.failure, run.output
     assert time.monotonic() - started < within
+    return run
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "reason"),
     [
-        ({"TERMII_API_KEY": None}, ["TERMII_API_KEY"]),
-        ({"DB_PASSWORD": ""}, ["DB_PASSWORD"]),
-        ({"JWT_SECRET": "your-secret"}, ["JWT_SECRET"]),
-        ({"PAYSTACK_SECRET_KEY": "sk_live_xxx"}, ["PAYSTACK_SECRET_KEY"]),
-        ({"JWT_SECRET": "short"}, ["JWT_SECRET"]),
-        ({"JWT_SECRET": "a" * 40}, ["JWT_SECRET"]),
+        ({"TERMII_API_KEY": None}, "TERMII_API_KEY is missing"),
+        ({"DB_PASSWORD": ""}, "DB_PASSWORD is empty"),
+        ({"JWT_SECRET": "your-secret"}, "JWT_SECRET is a placeholder"),
+        ({"PAYSTACK_SECRET_KEY": "sk_live_xxx"}, "PAYSTACK_SECRET_KEY is a placeholder"),
+        ({"JWT_SECRET": "kU7f0qZ"}, "JWT_SECRET is shorter than 32 bytes"),
+        ({"JWT_SECRET": "ab" * 20}, "JWT_SECRET is easy to guess"),
     ],
     ids=["missing", "empty", "placeholder", "placeholder key", "short", "monotonous"],
 )
-def test_bad_secret_is_named_without_its_value(playbook, tmp_path, changes, words):
+def test_bad_secret_is_named_without_its_value(playbook, tmp_path, changes, reason):
     path = env_file(tmp_path, **changes)
-    fails_with(playbook, *words, arguments=["--tags", "namespace", "-e", f"namespace_env_file={path}"])
+    run = fails_with(playbook, reason, arguments=["--tags", "namespace", "--diff", "-e", f"namespace_env_file={path}"])
+    for value in {**GOOD, **changes}.values():
+        assert not value or value not in run.output
+
+
+def test_good_secrets_pass(playbook, tmp_path):
+    """What the cases above change is what makes them fail."""
+    run = playbook("deploy", "--tags", "namespace", "--check", "-e", f"namespace_env_file={env_file(tmp_path)}")
+    assert run.code == 0, run.output
 
 
 def test_missing_env_file_says_what_to_write(playbook, tmp_path):
