@@ -403,10 +403,19 @@ def test_more_connections_reach_both(primary: Pod, replica: Pod) -> None:
 
 
 def test_a_recovering_server_is_alive_but_not_ready(primary: Pod) -> None:
-    (primary.data / "standby.signal").touch()
     primary.stop()
     assert primary.script("live.sh").returncode == 1
-    primary.start()
+    slow, asked = primary.run_dir / "slow", primary.run_dir / "asked"
+    slow.touch()
+    primary.configure(restore_command=f"touch {asked}; while [ -e {slow} ]; do sleep 0.1; done; false")
+    (primary.data / "recovery.signal").touch()
+    primary.launch()
+    wait_for(asked.exists, what="recovery asks the archive")
+    for _probe in range(3):
+        assert primary.script("live.sh").returncode == 0
+        assert primary.script("ready.sh").returncode != 0
+    slow.unlink()
+    primary.wait_ready()
     assert primary.script("live.sh").returncode == 0
 
 
