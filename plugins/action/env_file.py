@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.hustlex.platform.plugins.module_utils import env_file
-from ansible_collections.hustlex.platform.plugins.module_utils.text.secret_rules import SecretsError
+from ansible_collections.hustlex.platform.plugins.module_utils.text import dotenv, secret_rules
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "path": {"type": "path", "required": True},
     "keys": {"type": "dict", "required": True},
+    "environment": {"type": "str", "default": "production"},
     "generate": {"type": "bool", "default": False},
 }
 
@@ -25,9 +28,33 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
         path = Path(self._loader.path_dwim(arguments["path"]))
         try:
-            return result | self._ensure(path, arguments["keys"], arguments["generate"])
-        except (env_file.EnvFileError, SecretsError) as error:
+            outcome = self._ensure(path, arguments["keys"], arguments["generate"])
+            if path.exists():
+                self._check(path, outcome["encrypted"], arguments["keys"], arguments["environment"])
+            return result | outcome
+        except (env_file.EnvFileError, secret_rules.SecretsError) as error:
             return result | {"failed": True, "msg": str(error)}
+
+    def _check(self, path: Path, encrypted: bool, names: Iterable[str], environment: str) -> None:
+        """Refuse a file that cannot be read, or a value in it that must not be used; here its path can be named."""
+        try:
+            text = self._loader.get_text_file_contents(str(path))
+        except AnsibleError as error:
+            if not encrypted:
+                raise
+            given = (
+                "the given password does not open it" if "Decryption failed" in str(error) else "no password was given"
+            )
+            raise env_file.EnvFileError(
+                f"{path} is encrypted by ansible-vault, and {given}: add --ask-vault-pass, or name the file with the"
+                " password in ANSIBLE_VAULT_PASSWORD_FILE."
+            ) from error
+        try:
+            secret_rules.check(dotenv.parse(text), names, environment)
+        except dotenv.DotenvError as error:
+            raise env_file.EnvFileError(f"{path} cannot be read: {error}.") from error
+        except secret_rules.SecretsError as error:
+            raise env_file.EnvFileError(f"{path}: {error}") from error
 
     def _ensure(self, path: Path, keys: dict[str, Any], generate: bool) -> dict[str, Any]:
         names = ", ".join(keys)

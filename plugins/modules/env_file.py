@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: env_file
-short_description: Make sure that the file with an environment's secrets exists
+short_description: Make sure that the file with an environment's secrets is there and can be used
 version_added: 0.1.0
 author:
   - HustleX engineering (@hustlex)
@@ -13,8 +13,10 @@ description:
   - Makes a C(.env) file with strong random values once, when it is missing and O(generate) is true. The file appears
     complete, with mode 0600, and an existing file is never changed.
   - Without O(generate) a missing file is an error that says what to write.
-  - Warns when an unencrypted file can be read by other users. A file encrypted by ansible-vault is left alone.
-  - Runs on the controller. Check the values themselves with the P(hustlex.platform.checked_secrets#filter) filter.
+  - Warns when an unencrypted file can be read by other users. A file encrypted by ansible-vault is opened with the
+    passwords that the run was given.
+  - Refuses values that the P(hustlex.platform.checked_secrets#filter) filter refuses, by their names.
+  - Runs on the controller.
 options:
   path:
     description: The file. A relative path starts at the playbook.
@@ -26,6 +28,10 @@ options:
         hexadecimal. C(PAYSTACK_SECRET_KEY) gets the form of a test key.
     type: dict
     required: true
+  environment:
+    description: Environment that the secrets are for; V(production) refuses test keys of Paystack.
+    type: str
+    default: production
   generate:
     description: Make the file when it is missing. For development; other environments bring their own secrets.
     type: bool
