@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -162,6 +162,17 @@ class Client:
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         return bool(self._json("POST", path, {}, review, "application/json")["status"]["allowed"])
+
+    def rules(self, namespace: str) -> Sequence[Mapping[str, Any]]:
+        """What the user of this login may do in a namespace, as far as the authorisers can list it, in one request."""
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        answer = self._json("POST", path, {}, review, "application/json")
+        return answer["status"].get("resourceRules") or ()
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of Kubernetes."""

@@ -187,12 +187,23 @@ def _claim_problem(claim: Object, snapshot: Snapshot) -> tuple[str, str]:
     if warnings:
         words = str(warnings[-1].get("message")).strip().rstrip(".")
         return f"Claim {name} cannot be bound: {words}.", "moment" if "not found" in words else "grace"
+    waiting = _waits_for_nobody(claim, snapshot)
+    if waiting:
+        return f"Claim {name} is not provisioned: {waiting}.", "grace"
     if not (claim.get("spec") or {}).get("storageClassName"):
         return (
             f"Claim {name} cannot be bound: it names no StorageClass, and the cluster has no default one.",
             "moment",
         )
     return "", ""
+
+
+def _waits_for_nobody(claim: Object, snapshot: Snapshot) -> str:
+    """The words about a claim that no provisioner has taken up; one that has says so in an event of its own."""
+    told = {event.get("reason"): event for event in events.about(snapshot.events, {claim["metadata"]["uid"]})}
+    if "ExternalProvisioning" not in told or "Provisioning" in told:
+        return ""
+    return str(told["ExternalProvisioning"].get("message")).strip().rstrip(".")
 
 
 def _pending_claims(pod: Object, snapshot: Snapshot) -> list[Object]:

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
-# What the roles create, as (API group, resource); namespaced but for the first.
-NEEDED_RIGHTS: tuple[tuple[str, str], ...] = (
-    ("", "namespaces"),
+# What the roles create, as (API group, resource).
+APPLIED: tuple[tuple[str, str], ...] = (
     ("", "secrets"),
     ("", "configmaps"),
     ("", "services"),
     ("", "serviceaccounts"),
+    ("", "resourcequotas"),
+    ("", "limitranges"),
     ("apps", "deployments"),
     ("apps", "statefulsets"),
     ("autoscaling", "horizontalpodautoscalers"),
@@ -23,6 +25,41 @@ NEEDED_RIGHTS: tuple[tuple[str, str], ...] = (
     ("batch", "cronjobs"),
     ("networking.k8s.io", "networkpolicies"),
     ("policy", "poddisruptionbudgets"),
+)
+NEVER_DELETED = frozenset({("", "secrets"), ("apps", "statefulsets")})
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """A verb on a kind of object."""
+
+    verb: str
+    group: str
+    resource: str
+
+    @property
+    def kind(self) -> str:
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+
+# A server-side apply of what is new is a patch and a create at once.
+NEEDED_RIGHTS = (
+    Right("get", "", "namespaces"),
+    Right("patch", "", "namespaces"),
+    *(
+        Right(verb, *kind)
+        for kind in APPLIED
+        for verb in ("get", "list", "create", "patch", "delete")
+        if verb != "delete" or kind not in NEVER_DELETED
+    ),
+    Right("list", "", "pods"),
+)
+# What explains a failure; a deploy goes on without it.
+HELPFUL_RIGHTS = (
+    Right("get", "", "pods/log"),
+    Right("list", "", "events"),
+    Right("list", "", "persistentvolumeclaims"),
+    Right("list", "apps", "replicasets"),
 )
 
 
@@ -72,15 +109,53 @@ def check_metrics(available: bool) -> list[str]:
     ]
 
 
-def check_rights(allowed: Mapping[tuple[str, str], bool], namespace: str) -> list[str]:
-    """One sentence that names every kind of object which the user may not write."""
-    missing = [f"{resource}.{group}" if group else resource for (group, resource), ok in allowed.items() if not ok]
-    if not missing:
+def covers(rules: Iterable[Mapping[str, Any]], right: Right) -> bool:
+    """Whether one of the rules of a SelfSubjectRulesReview gives a right on every object of its kind."""
+    return any(
+        _names(rule, "verbs", right.verb)
+        and _names(rule, "apiGroups", right.group)
+        and (
+            _names(rule, "resources", right.resource)
+            or _names(rule, "resources", f"*/{right.resource.partition('/')[2]}")
+        )
+        and not rule.get("resourceNames")
+        for rule in rules
+    )
+
+
+def check_rights(missing: Iterable[Right], namespace: str) -> list[str]:
+    """One sentence that names all rights which the user lacks."""
+    lacking = _by_kind(missing)
+    if not lacking:
         return []
     return [
-        f"The user of this kubeconfig may not patch {', '.join(missing)} in namespace {namespace}: "
-        "ask for a role that allows get, list, create, patch and delete on them."
+        f"The user of this kubeconfig lacks rights in namespace {namespace} that a deploy needs: ask for a role that"
+        f" allows {lacking}."
     ]
+
+
+def check_helpful_rights(missing: Iterable[Right], namespace: str) -> list[str]:
+    """One sentence about what will not be seen of a failure."""
+    lacking = _by_kind(missing)
+    if not lacking:
+        return []
+    return [f"The user of this kubeconfig lacks {lacking} in namespace {namespace}: failures are told without them."]
+
+
+def _by_kind(rights: Iterable[Right]) -> str:
+    """`get, list secrets; create jobs.batch`: kinds that lack the same verbs are named together."""
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        verbs.setdefault(right.kind, []).append(right.verb)
+    kinds: dict[str, list[str]] = {}
+    for kind, lacking in verbs.items():
+        kinds.setdefault(", ".join(lacking), []).append(kind)
+    return "; ".join(f"{lacking} on {', '.join(of_kinds)}" for lacking, of_kinds in kinds.items())
+
+
+def _names(rule: Mapping[str, Any], field: str, wanted: str) -> bool:
+    names = rule.get(field) or []
+    return wanted in names or "*" in names
 
 
 def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:

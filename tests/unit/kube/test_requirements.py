@@ -44,8 +44,49 @@ def test_a_node_must_take_pods() -> None:
     assert requirements.check_nodes([]) != []
 
 
+def rule(verbs: list[str], groups: list[str], resources: list[str], **more: list[str]) -> dict[str, list[str]]:
+    return {"verbs": verbs, "apiGroups": groups, "resources": resources, **more}
+
+
+def test_a_rule_covers_what_it_names_and_no_more() -> None:
+    right = requirements.Right("patch", "apps", "deployments")
+    assert requirements.covers([rule(["*"], ["*"], ["*"])], right)
+    assert requirements.covers([rule(["get", "patch"], ["", "apps"], ["deployments"])], right)
+    for other in (
+        rule(["get"], ["apps"], ["deployments"]),
+        rule(["patch"], [""], ["deployments"]),
+        rule(["patch"], ["apps"], ["deployments/scale"]),
+        rule(["patch"], ["apps"], ["deployments"], resourceNames=["one"]),
+    ):
+        assert not requirements.covers([other], right)
+
+
+def test_subresources() -> None:
+    right = requirements.Right("get", "", "pods/log")
+    assert requirements.covers([rule(["get"], [""], ["pods/log"])], right)
+    assert requirements.covers([rule(["get"], [""], ["*/log"])], right)
+    assert not requirements.covers([rule(["get"], [""], ["pods"])], right)
+
+
 def test_all_missing_rights_are_named_at_once() -> None:
-    allowed = {right: right[1] not in ("secrets", "statefulsets") for right in requirements.NEEDED_RIGHTS}
-    (sentence,) = requirements.check_rights(allowed, "hustlex")
-    assert "secrets, statefulsets.apps in namespace hustlex" in sentence
-    assert requirements.check_rights(dict.fromkeys(requirements.NEEDED_RIGHTS, True), "hustlex") == []
+    missing = [right for right in requirements.NEEDED_RIGHTS if right.resource in ("secrets", "statefulsets", "pods")]
+    assert requirements.check_rights(missing, "hustlex") == [
+        "The user of this kubeconfig lacks rights in namespace hustlex that a deploy needs: ask for a role that allows"
+        " get, list, create, patch on secrets, statefulsets.apps; list on pods."
+    ]
+    assert requirements.check_rights([], "hustlex") == []
+
+
+def test_what_explains_failures_is_named_apart() -> None:
+    assert requirements.check_helpful_rights(requirements.HELPFUL_RIGHTS, "hustlex") == [
+        "The user of this kubeconfig lacks get on pods/log; list on events, persistentvolumeclaims, replicasets.apps in"
+        " namespace hustlex: failures are told without them."
+    ]
+    assert requirements.check_helpful_rights([], "hustlex") == []
+
+
+def test_metrics() -> None:
+    assert requirements.check_metrics(True) == []
+    (sentence,) = requirements.check_metrics(False)
+    assert "no resource metrics (metrics.k8s.io)" in sentence
+    assert "cluster_require_metrics" in sentence
