@@ -130,7 +130,7 @@ def namespace(kubectl: Callable[..., str], store: Store) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def environment(playbook: Playbook) -> Run:
-    """The development environment, deployed once for all tests that look at it."""
-    run = playbook("deploy")
+    """The development environment, deployed once for all tests that look at it; its diff is the one with everything."""
+    run = playbook("deploy", "--diff")
     assert run.code == 0, run.output
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 
@@ -34,8 +35,7 @@ def test_run_ends_with_a_table_of_components(environment):
 
 
 def test_no_secret_was_printed(environment, read):
-    import base64
-
+    assert "hustlex-secrets" in environment.output, "there is no diff of the Secrets to look at"
     for secret in read("secrets")["items"]:
         for key, value in (secret.get("data") or {}).items():
             assert base64.b64decode(value).decode() not in environment.output, f"{secret['metadata']['name']}/{key}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,14 +22,18 @@ NAME = "hustlex-drill"
 PORTS = ["--api-port", "36443", "--http-port", "38080", "--s3-port", "39000"]
 STATE = Path(os.environ["KUBECONFIG"]).parents[1]
 Embedkube = Callable[..., subprocess.CompletedProcess[str]]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "roles/cluster/files/embedded")}
+
+
+def command(verb: str, *arguments: str, name: str = NAME) -> list[str]:
+    return [sys.executable, "-m", "embedkube", verb, "--name", name, *arguments]
 
 
 @pytest.fixture(scope="module")
 def embedkube() -> Iterator[Embedkube]:
-    def run(command: str, *arguments: str, name: str = NAME) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "roles/cluster/files/embedded")}
-        argv = [sys.executable, "-m", "embedkube", command, "--name", name, *arguments]
-        return subprocess.run(argv, env=environment, text=True, capture_output=True, timeout=300, check=False)
+    def run(verb: str, *arguments: str, name: str = NAME) -> subprocess.CompletedProcess[str]:
+        argv = command(verb, *arguments, name=name)
+        return subprocess.run(argv, env=ENVIRONMENT, text=True, capture_output=True, timeout=300, check=False)
 
     yield run
     run("destroy")
@@ -108,7 +113,25 @@ def test_of_two_starts_at_once_one_wins(embedkube: Embedkube) -> None:
         winner, other = sorted((each.result() for each in both), key=lambda done: done.returncode)
     assert winner.returncode == 0, winner.stderr
     assert other.returncode == 1
-    assert len(other.stderr.strip().splitlines()) == 1
+    assert re.fullmatch(
+        rf"Another run \(start of cluster {NAME}, process \d+\) has been at work since [\d-]+ [\d:]+\."
+        r" Try again when it has finished\.",
+        other.stderr.strip(),
+    )
+
+
+@pytest.mark.parametrize("step", [2, 3, 5])
+def test_a_start_that_is_killed_in_the_middle_is_started_again(embedkube: Embedkube, step: int) -> None:
+    assert embedkube("stop").returncode == 0
+    killed = subprocess.Popen(
+        command("start", "--nodes", "3", *PORTS), env=ENVIRONMENT, text=True, stdout=subprocess.PIPE
+    )
+    assert any(f"[{step}/" in line for line in killed.stdout or ()), f"it ended before step {step}"
+    killed.kill()
+    killed.wait(30)
+    started = embedkube("start", "--nodes", "3", *PORTS)
+    assert started.returncode == 0, started.stderr
+    assert kubectl("get", "configmap", "kept", "--output", "jsonpath={.data.key}") == "value"
 
 
 def test_destroy_leaves_nothing(embedkube: Embedkube) -> None:
@@ -118,3 +141,9 @@ def test_destroy_leaves_nothing(embedkube: Embedkube) -> None:
     assert NAME not in Path("/proc/mounts").read_text()
     assert not list(Path("/run/netns").glob(f"{NAME}-*"))
     assert not list(Path("/sys/fs/cgroup").glob(f"**/embedkube-{NAME}"))
+
+
+def test_a_second_destroy_finds_nothing(embedkube: Embedkube) -> None:
+    again = embedkube("destroy")
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[-1] == f"unchanged: there was no cluster {NAME}"
