@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -343,7 +343,7 @@ class TestLogin:
 
 
 class TestClusterCheck:
-    CHECK: dict[str, Any] = {"minimum_version": "1.30"}
+    CHECK: ClassVar[dict[str, Any]] = {"minimum_version": "1.30"}
 
     def test_a_whole_cluster_passes(self, place: Player) -> None:
         result = place({"cluster_check": self.CHECK}).last
