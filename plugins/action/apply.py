@@ -37,6 +37,8 @@ ARGUMENTS: dict[str, Any] = {
     "check_capacity": {"type": "bool", "default": True},
 }
 
+EITHER = ["templates", "manifests"]
+
 display = Display()
 
 
@@ -47,7 +49,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = validated(self, ARGUMENTS, required_one_of=[["templates", "manifests"]])
+        arguments = validated(self, ARGUMENTS, required_one_of=[EITHER], mutually_exclusive=[EITHER])
         done: list[Change] = []
         try:
             if arguments["render_dir"]:
