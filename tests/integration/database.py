@@ -21,13 +21,13 @@ SECRETS = ("OWNER", "REPLICATOR", "MONITOR", "BACKUP", "RESTORE", "PGBOUNCER", "
 SMALL = {"fsync": "off", "shared_buffers": "16MB", "max_wal_size": "64MB", "min_wal_size": "32MB"}
 
 
-def configuration(settings: dict[str, Any]) -> dict[str, str]:
+def configuration(settings: dict[str, Any], tls: bool = False) -> dict[str, str]:
     """The data of ConfigMap postgres-config, as the role renders it."""
     loader = DataLoader()
     variables = {}
     for part in ("defaults", "vars"):
         variables.update(loader.load_from_file(str(ROLE / part / "main.yml"), trusted_as_template=True))
-    variables.update(postgres_settings=settings, postgres_max_connections=40)
+    variables.update(postgres_settings=settings, postgres_max_connections=40, postgres_tls_secret="tls" if tls else "")
     templar = Templar(loader=loader, variables=variables)
     template = ROLE / "templates" / "config.yaml.j2"
     ((_path, text),) = render(templar, [template], [str(ROLE)], variables)
@@ -43,6 +43,8 @@ class Cluster:
     shell: list[str] = field(default_factory=lambda: ["sh"])
     tools: str = "/usr/bin:/bin"
     user: str | None = field(default_factory=_postgres_user)
+    # Folder with tls.crt and tls.key, as the Secret is mounted.
+    tls: Path | None = None
     pods: dict[str, "Pod"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,11 +98,12 @@ class Pod:
 
     def configure(self, **settings: Any) -> None:
         local = {"listen_addresses": "127.0.0.1", "port": self.port}
-        data = configuration({**SMALL, **local, **settings})
+        data = configuration({**SMALL, **local, **settings}, tls=self.cluster.tls is not None)
         if self.cluster.user != "postgres":
             data["pg_hba.conf"] = data["pg_hba.conf"].replace("peer", "trust")
         for file, text in data.items():
-            (self.config / file).write_text(text.replace("/var/run/postgresql", str(self.run_dir)))
+            text = text.replace("/var/run/postgresql", str(self.run_dir))
+            (self.config / file).write_text(text.replace("/etc/postgres/tls", str(self.cluster.tls)))
 
     @property
     def environ(self) -> dict[str, str]:
@@ -191,10 +194,12 @@ class Pod:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def login(self, user: str, password: str, statement: str = "SELECT 1", database: str = "hustlex") -> str:
+    def login(
+        self, user: str, password: str, statement: str = "SELECT 1", database: str = "hustlex", sslmode: str = "prefer"
+    ) -> str:
         """Over the network, as `user`; the answer, or psql's error."""
         options = self._as_user()
-        options["env"] = {**options["env"], "PGPASSWORD": password, "PGHOST": "127.0.0.1"}
+        options["env"] = {**options["env"], "PGPASSWORD": password, "PGHOST": "127.0.0.1", "PGSSLMODE": sslmode}
         done = subprocess.run(
             ["psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database, "-c", statement],
             capture_output=True, text=True, timeout=60, check=False, **options,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from database import Cluster, Pod, cluster
-from servers import wait_for
+from servers import _postgres_user, wait_for
 
 TOOLS = [
     "sh",
@@ -417,6 +417,31 @@ def test_a_recovering_server_is_alive_but_not_ready(primary: Pod) -> None:
     slow.unlink()
     primary.wait_ready()
     assert primary.script("live.sh").returncode == 0
+
+
+def self_signed(folder: Path, user: str | None) -> Path:
+    """A folder as a kubernetes.io/tls Secret is mounted."""
+    folder.mkdir()
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=postgres", "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    (folder / "tls.key").chmod(0o600)
+    if user:
+        for path in folder.iterdir():
+            shutil.chown(path, user)
+    return folder
+
+
+def test_with_a_certificate_nothing_goes_over_the_network_in_the_clear(folder: Path) -> None:
+    with cluster(folder, tls=self_signed(folder / "tls", _postgres_user())) as pods:
+        primary = pods.pods["postgres-0"].start()
+        password, own = pods.password("DB"), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert primary.login("hustlex", password, own) == "t"
+        refused = primary.login("hustlex", password, own, sslmode="disable")
+        assert "no pg_hba.conf entry" in refused
+        assert "no encryption" in refused
+        pods.pods["postgres-replica-0"].start()
+        assert primary.sql("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)") == "t"
 
 
 def test_data_of_another_major_version_is_refused(primary: Pod) -> None:
