@@ -12,7 +12,6 @@ OF_PLAYBOOKS = (
     "hustlex_rendering",
     "hustlex_rollout_timeout_seconds",
     "hustlex_unschedulable_grace_seconds",
-    "hustlex_url",
 )
 
 

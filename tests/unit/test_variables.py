@@ -10,7 +10,7 @@ SHARED = ["hustlex_namespace", "hustlex_pull_secret", *OF_PLAYBOOKS]
 def test_known_and_foreign_variables_pass() -> None:
     assert (
         unknown_variables(
-            ["postgres_replicas", "app_version", "inventory_dir", "redis_uid", "hustlex_url"], KNOWN, SHARED
+            ["postgres_replicas", "app_version", "inventory_dir", "redis_uid", "hustlex_pull_secret"], KNOWN, SHARED
         )
         == []
     )
