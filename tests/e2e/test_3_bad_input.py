@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import Playbook, Run
+from .conftest import NAMESPACE, Playbook, Run
 
+CONTEXT = Path(os.environ["KUBECONFIG"]).parent.name
 GOOD = {
     "JWT_SECRET": secrets.token_hex(48),
     "DB_PASSWORD": secrets.token_hex(24),
@@ -98,11 +100,10 @@ def kubeconfig(folder: Path, source: str, **cluster: str) -> Path:
 
 
 @pytest.fixture
-def existing(tmp_path, monkeypatch):
+def existing(tmp_path):
     """Arguments that take the cluster of the tests as an existing one, with a changed kubeconfig."""
-    import os
 
-    def arguments(context: str = "hustlex-test", **cluster: str) -> list[str]:
+    def arguments(context: str = CONTEXT, **cluster: str) -> list[str]:
         path = kubeconfig(tmp_path, os.environ["KUBECONFIG"], **cluster)
         return [
             "-e",
@@ -122,7 +123,26 @@ def test_unreachable_cluster(playbook, existing):
 
 
 def test_wrong_context_names_the_known_ones(playbook, existing):
-    fails_with(playbook, "nowhere", "hustlex-test", arguments=existing(context="nowhere"), within=20)
+    fails_with(playbook, "nowhere", CONTEXT, arguments=existing(context="nowhere"), within=20)
+
+
+def test_an_existing_cluster_is_taken_as_it_is(playbook, existing):
+    run = playbook("deploy", "--tags", "cluster", *existing())
+    assert (run.code, run.changed) == (0, 0), run.output
+
+
+def test_of_an_existing_cluster_the_namespace_alone_is_removed_and_only_when_confirmed(playbook, existing, kubectl):
+    name = f"{NAMESPACE}-gone"
+    arguments = [*existing(), "-e", f"hustlex_namespace={name}"]
+    kubectl("create", "namespace", name)
+    refused = playbook("destroy", *arguments)
+    assert refused.code != 0
+    assert "add -e confirm=development" in refused.failure
+    assert name in kubectl("get", "namespaces", "--output", "name")
+    run = playbook("destroy", *arguments, "-e", "confirm=development")
+    assert (run.code, run.changed) == (0, 1), run.output
+    assert name not in kubectl("get", "namespaces", "--output", "name")
+    assert playbook("destroy", *arguments, "-e", "confirm=development").changed == 0
 
 
 def test_missing_kubeconfig(playbook, tmp_path):
