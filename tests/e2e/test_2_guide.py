@@ -43,6 +43,31 @@ def test_replica_streams(kubectl):
     psql("postgres-0", "DROP TABLE e2e")
 
 
+# Each connection prepares the same statement under a name of its own; in transaction mode they share server connections.
+PREPARED = """
+import os, psycopg
+from concurrent.futures import ThreadPoolExecutor
+
+def client(number):
+    names = {"host": "DB_HOST", "port": "DB_PORT", "dbname": "DB_NAME", "user": "DB_USER", "password": "DB_PASSWORD"}
+    options = {option: os.environ[name] for option, name in names.items()}
+    with psycopg.connect(**options, autocommit=True, prepare_threshold=0) as connection:
+        for turn in range(50):
+            found = connection.execute("SELECT %s::int + %s::int", [number, turn]).fetchone()
+            assert found == (number + turn,), found
+        return connection.execute("SELECT count(*) > 0 FROM pg_prepared_statements").fetchone()[0]
+
+with ThreadPoolExecutor() as pool:
+    print(os.environ["DB_HOST"], all(pool.map(client, range(8))))
+"""
+
+
+def test_prepared_statements_work_through_the_pooler(kubectl):
+    host, prepared = kubectl("exec", "deployment/hustlex-api", "--", "python3", "-c", PREPARED).split()
+    assert "pgbouncer" in host
+    assert prepared == "True"
+
+
 def test_application_role_owns_nothing(kubectl):
     owned = "SELECT count(*) FROM pg_tables WHERE tableowner = 'hustlex'"
     assert kubectl("exec", "postgres-0", "--", "psql", "-qAtc", owned).strip() == "0"

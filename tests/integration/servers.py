@@ -167,7 +167,6 @@ auth_type = scram-sha-256
 auth_file = {users}
 pool_mode = transaction
 default_pool_size = 4
-max_prepared_statements = 200
 """
         )
         user = _postgres_user()

@@ -250,9 +250,8 @@ def exercise(port: int) -> None:
     assert request(port, "GET", "/api/v1/me", token="forged").status == 401
 
 
-@pytest.mark.parametrize("threshold", ["0", "1", "5"])
-def test_works_through_a_transaction_pooler(application: Application, pgbouncer: PgBouncer, threshold: str) -> None:
-    pooled = {"DB_PORT": str(pgbouncer.port), "DB_PREPARE_THRESHOLD": threshold}
+def test_works_through_a_transaction_pooler(application: Application, pgbouncer: PgBouncer) -> None:
+    pooled = {"DB_PORT": str(pgbouncer.port)}
     with application.started(**pooled) as api, application.started("worker", **pooled):
         exercise(api.port)
         wait_for(lambda: application.sql("SELECT sum(balance_ngn) FROM users") == [(1250,)], 10)
