@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import subprocess
@@ -20,8 +19,9 @@ from typing import Any
 import pytest
 from backup.errors import BackupError, LockedError, MissingError, RefusedError
 from database import Cluster, Pod, cluster
-from jobs import restore_dump
-from jobs.databases import Server, login
+from jobs import restore_dump, swap
+from jobs.databases import login
+from servers import wait_for
 
 ID = "20261124T030000Z"
 LIVE, RESTORED, BEFORE = "hustlex", f"hustlex_restored_{ID.lower()}", f"hustlex_before_{ID.lower()}"
@@ -357,28 +357,38 @@ def test_a_killed_restore_begins_anew(env: Environment) -> None:
     assert env.databases() == [LIVE, RESTORED, "hustlex_template"]
 
 
-def test_a_swap_killed_anywhere_has_done_all_or_nothing(env: Environment) -> None:
+@pytest.mark.parametrize(
+    ("statement", "done"),
+    [("SET LOCAL", False), ("ALTER DATABASE :", False), ("COMMIT", False), ("", True)],
+    ids=["before the first name", "between the names", "before the commit", "after the commit"],
+)
+def test_a_swap_killed_anywhere_has_done_all_or_nothing(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, statement: str, done: bool
+) -> None:
+    """The renaming session dies, as with its pod, while it waits before the statement."""
     env.run()
-    for delay in (0.0, 0.02, 0.05, 0.1, 0.2):
-        with login(env.settings, "restore") as server:
-            stopped = threading.Timer(delay, _kill, args=(server,))
-            stopped.start()
-            with contextlib.suppress(BackupError):
+    script = swap._RENAME
+    place = script.index(statement) if statement else len(script)
+    with monkeypatch.context() as patch:
+        patch.setattr(swap, "_RENAME", f"{script[:place]}SELECT pg_sleep(20);\n{script[place:]}")
+        killed = threading.Thread(target=_kill, args=(env,))
+        killed.start()
+        if done:
+            env.run("swap")
+        else:
+            with pytest.raises(BackupError, match=r"nothing was changed: (terminating connection|server closed)"):
                 env.run("swap")
-            stopped.join()
-        databases = env.databases()
-        assert databases in ([LIVE, BEFORE, "hustlex_template"], [LIVE, RESTORED, "hustlex_template"])
-        assert env.as_application("SELECT 1") == "1"
-        if BEFORE in databases:
-            env.run("revert")
+        killed.join()
+    assert env.databases() == [LIVE, BEFORE if done else RESTORED, "hustlex_template"]
+    assert env.as_application("SELECT 1") == "1"
+    if not done:
+        env.run("swap")
+    assert env.databases() == [LIVE, BEFORE, "hustlex_template"]
 
 
-def _kill(server: Server) -> None:
-    """The renaming session dies, as with its pod."""
-    server.rows(
-        "postgres",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'restore' AND pid <> pg_backend_pid()",
-    )
+def _kill(env: Environment) -> None:
+    sleeping = "FROM pg_stat_activity WHERE usename = 'restore' AND query LIKE 'SELECT pg_sleep%'"
+    wait_for(lambda: env.pod.sql(f"SELECT count(pg_terminate_backend(pid)) {sleeping}", "postgres") == "1", 60)
 
 
 def test_restores_also_when_the_live_database_is_gone(env: Environment) -> None:
