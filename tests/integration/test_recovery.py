@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -156,6 +157,23 @@ def test_a_killed_restore_is_done_again(database: Database, moments: list[str], 
     recovery.new_pod()
     assert recovery.run()["tables"] == {"public.t": 5}
     assert recovery.sql(ROWS) == "1,2,3,4,5"
+
+
+def test_a_verification_that_fails_leaves_a_report_that_says_so(database: Database) -> None:
+    recovery = Recovery(database, "latest")
+    segment = sorted((database.repository / "postgres/pgbackrest/archive").rglob("0000000100000000*-*"))[-2]
+    aside = segment.rename(segment.parent.parent / segment.name)
+    try:
+        with pytest.raises(errors.BackupError, match="is missing"):
+            recovery.verify()
+    finally:
+        aside.rename(segment)
+    (path,) = (database.repository / "verifications").glob("*.json")
+    report = json.loads(path.read_text())
+    assert not report["ok"]
+    assert "is missing" in report["message"]
+    assert not recovery.volume.data.exists()
+    path.unlink()
 
 
 def test_a_verification_leaves_a_report_and_no_data(database: Database) -> None:

@@ -7,6 +7,7 @@ python3 -m jobs verify --data DIRECTORY
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any
 
 from backup import times
 from backup.catalogue import read_catalogue
+from backup.errors import BackupError, StoreError
 from backup.recovery import Target, plan
 from backup.storage import Store
 
@@ -38,9 +40,32 @@ def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
 def verify(
     settings: Settings, store: Store, volume: TargetVolume, timeout: float, paths: Paths = PATHS
 ) -> dict[str, Any]:
-    """The report, also written to the store."""
+    """The report, also written to the store; a failure leaves one that says so."""
     started = datetime.now(UTC).replace(microsecond=0)
     name = times.backup_id(started)
+    try:
+        report = _verified(settings, store, volume, timeout, paths, started)
+    except Exception as error:
+        failed = {
+            "id": name,
+            "ok": False,
+            "started": times.iso(started),
+            "finished": times.iso(datetime.now(UTC).replace(microsecond=0)),
+            "message": str(error) if isinstance(error, BackupError) else f"{type(error).__name__}: {error}",
+        }
+        # The failure itself is what people must read, also where it is the store that fails.
+        with contextlib.suppress(StoreError):
+            store.write(f"verifications/{name}.json", json.dumps(failed).encode())
+        raise
+    report = {"id": name, "ok": True, **report}
+    store.write(f"verifications/{name}.json", json.dumps(report).encode())
+    say(f"verified base {report['base']}: restored in {report['rto_seconds']} s")
+    return report
+
+
+def _verified(
+    settings: Settings, store: Store, volume: TargetVolume, timeout: float, paths: Paths, started: datetime
+) -> dict[str, Any]:
     began = time.monotonic()
     with volume.locked() as lock:
         volume.clear()
@@ -53,13 +78,8 @@ def verify(
             volume.clear()
     last_commit = report["last_commit"]
     age = (started - times.parse(last_commit)).total_seconds() if last_commit else None
-    report |= {
-        "id": name,
-        "ok": True,
+    return report | {
         "started": times.iso(started),
         "rto_seconds": round(time.monotonic() - began, 1),
         "data_age_seconds": round(age, 1) if age is not None else None,
     }
-    store.write(f"verifications/{name}.json", json.dumps(report).encode())
-    say(f"verified base {report['base']}: restored in {report['rto_seconds']} s")
-    return report

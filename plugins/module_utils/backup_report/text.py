@@ -95,8 +95,8 @@ def _verifications(view: View) -> Iterator[Sequence[str]]:
                 "passed" if each.ok else "FAILED",
                 moment(each.when),
                 ago(each.when, view.taken),
-                f"restored in {span(each.restore_seconds)}",
-                f"data was {span(each.data_age_seconds)} old",
+                f"restored in {span(each.restore_seconds)}" if each.ok else "",
+                f"data was {span(each.data_age_seconds)} old" if each.ok else "",
                 each.note,
             )
     if good is None:

@@ -83,6 +83,13 @@ def test_a_week_in_words() -> None:
     assert len(lines) < 60, "it fits on a screen, however much there is"
 
 
+def test_a_test_restore_that_failed_has_its_reason_and_no_times() -> None:
+    failed = Verification("20261124T020000Z", NOW, False, 0, 0, "WAL segment 000000010000000000000003 is missing.")
+    (line,) = [line for line in report(View("development", NOW, verifications=[failed])) if "FAILED" in line]
+    assert "restored in" not in line
+    assert line.endswith("0000000000000003 is missing.")
+
+
 def test_a_week_drawn() -> None:
     text = drawing(week())
     for words in ("WAL, timeline 2", "The last 24 hours", "2 segments missing", ">times in UTC<", "1 gap in the WAL"):
