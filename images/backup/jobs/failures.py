@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from backup import times
 from backup.errors import BackupError, StoreError
 
+from .progress import say
 from .settings import Settings
 
 
@@ -33,7 +34,17 @@ def recorded(settings: Settings, kind: str) -> Iterator[None]:
                 settings.store().write(_key(kind), json.dumps(record).encode())
         raise
     if kind:
-        settings.store().delete([_key(kind)])
+        _forget(settings, kind)
+
+
+def _forget(settings: Settings, kind: str) -> None:
+    """A job that did its work has succeeded, also where the record of an earlier failure cannot be removed."""
+    try:
+        left = settings.store().delete([_key(kind)]).errors
+    except StoreError as error:
+        left = ((_key(kind), str(error)),)
+    for key, reason in left:
+        say(f"{key} of an earlier run stays, although this one succeeded: {reason}")
 
 
 def _key(kind: str) -> str:

@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     file: Path = arguments.file
-    # The snapshot shows the data at the moment when Redis began to send it, which is before the file was complete.
-    started = datetime.now(UTC)
-    name = times.backup_id(started)
     keys = fact(file.parent / "check.txt", r"^\[info\] (\d+) keys read")
     version = fact(file.parent / "server.txt", r"^redis_version:(\S+)")
+    # What the snapshot shows was true after Redis told its version, and before the file was complete.
+    started = times.from_epoch((file.parent / "server.txt").stat().st_mtime)
+    name = times.backup_id(started)
     store = settings.store()
     uploaded = store.upload(f"{SNAPSHOTS}{name}/{OBJECT}", chunks(file))
     manifest = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +18,8 @@ from backup.bases import Base
 from backup.catalogue import Catalogue
 from backup.chains import Gap, Window
 from backup.copies import Copy
-from backup.errors import BackupError, LockedError
-from backup.storage import StoreSettings
+from backup.errors import BackupError, LockedError, StoreError
+from backup.storage import DeleteOutcome, StoreSettings, Uploaded
 from jobs import dump, exporter, failures, maintenance, pgbackrest, redis_upload
 from jobs.exporter import Archiver, Look
 from jobs.settings import Settings
@@ -76,6 +80,21 @@ def test_facts_about_a_snapshot(tmp_path: Path) -> None:
         redis_upload.fact(tmp_path / "gone.txt", "(.)")
 
 
+def test_a_snapshot_is_as_old_as_the_moment_before_its_transfer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(Settings, "store", lambda _self: store)
+    for name, text in {"check": "[info] 42 keys read\n", "server": "redis_version:8.10.0\r\n"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    (tmp_path / "dump.rdb").write_bytes(b"REDIS")
+    os.utime(tmp_path / "server.txt", (NOW.timestamp(), NOW.timestamp()))
+    settings = Settings(StoreSettings("b"), "development", "hustlex")
+    manifest = redis_upload.main(argparse.Namespace(file=tmp_path / "dump.rdb"), settings)
+    assert (manifest["id"], manifest["started"]) == ("20261124T120000Z", "2026-11-24T12:00:00Z")
+    assert store.objects["redis/20261124T120000Z/dump.rdb"] == b"REDIS"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -103,9 +122,14 @@ class MemoryStore:
         self.objects[key] = data
         return True
 
-    def delete(self, keys: list[str]) -> None:
+    def delete(self, keys: list[str]) -> DeleteOutcome:
         for key in keys:
             self.objects.pop(key, None)
+        return DeleteOutcome(tuple(keys), ())
+
+    def upload(self, key: str, chunks: Iterable[bytes]) -> Uploaded:
+        self.objects[key] = b"".join(chunks)
+        return Uploaded(len(self.objects[key]), "00")
 
 
 def test_a_failure_stays_until_the_next_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +144,54 @@ def test_a_failure_stays_until_the_next_success(monkeypatch: pytest.MonkeyPatch)
     assert store.objects == {}
 
 
-def test_waiting_for_the_lock_has_a_limit() -> None:
-    class Busy:
-        def lock(self, *_arguments: Any) -> None:
-            raise LockedError("Retention holds the lock.")
+def test_a_record_that_cannot_be_removed_does_not_fail_a_good_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Denied(MemoryStore):
+        def delete(self, keys: list[str]) -> DeleteOutcome:
+            raise StoreError("The store refuses to delete 1 objects.")
 
-    with pytest.raises(LockedError), maintenance.held(Busy(), "A base backup", wait_seconds=-1):  # type: ignore[arg-type]
+    class Refusing(MemoryStore):
+        def delete(self, keys: list[str]) -> DeleteOutcome:
+            return DeleteOutcome((), tuple((key, "AccessDenied") for key in keys))
+
+    settings = Settings(StoreSettings("b"), "development", "hustlex")
+    for store, words in ((Denied(), "refuses to delete"), (Refusing(), "AccessDenied")):
+        monkeypatch.setattr(Settings, "store", lambda _self, store=store: store)
+        with failures.recorded(settings, "dump"):
+            pass
+        assert words in capsys.readouterr().out
+
+
+class Busy:
+    """A lock that is free at the try of the given number."""
+
+    def __init__(self, free_at: int) -> None:
+        self.tries, self.free_at = 0, free_at
+
+    @contextlib.contextmanager
+    def lock(self, *_arguments: Any) -> Iterator[Any]:
+        self.tries += 1
+        if self.tries < self.free_at:
+            raise LockedError("Retention holds the lock.")
+        yield SimpleNamespace(renew=lambda _seconds: None)
+
+
+def test_the_lock_is_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(maintenance, "_PAUSE_SECONDS", 0.01)
+    store = Busy(free_at=4)
+    with maintenance.held(store, "A base backup", wait_seconds=30):  # type: ignore[arg-type]
+        assert store.tries == 4
+    assert capsys.readouterr().out.count("Retention holds the lock.") == 1
+
+
+def test_waiting_for_the_lock_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "_PAUSE_SECONDS", 0.01)
+    store, began = Busy(free_at=1 << 30), time.monotonic()
+    with pytest.raises(LockedError), maintenance.held(store, "A base backup", wait_seconds=0.2):  # type: ignore[arg-type]
         pass
+    assert store.tries > 2
+    assert 0.2 <= time.monotonic() - began < 10
 
 
 def samples(look: Look) -> dict[str, float]:
