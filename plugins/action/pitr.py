@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         target = Target.parse(arguments["target"])
         client = self._client_if_there(arguments)
         record = RecoveryRecord.read(client, arguments["namespace"]) if client else None
-        pitr.check_idle(record, target.text)
+        pitr.check_idle(record, target.text, arguments["environment"])
         goes_on = record is not None and record.state not in (SWAPPED, REVERTED)
         agreed = _recovery_plan(arguments, target, record.plan if record is not None and goes_on else {})
         size, storage_class = self._volume(client, arguments)
@@ -118,7 +118,7 @@ class ActionModule(ActionBase):
         client, namespace = self._client(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state == SWAPPED:
-            return self._moved(record, changed=False)
+            return self._moved(record, arguments["environment"], changed=False)
         archive = _catalogue(arguments, datetime.now(UTC)).archive
         used = {*archive.timelines, *archive.history_files} if record is None or record.state == RESTORED else set()
         return self._move(arguments, client, pitr.begin_swap(client, namespace, record, used))
@@ -128,7 +128,7 @@ class ActionModule(ActionBase):
         client, namespace = self._client(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state == REVERTED:
-            return self._moved(record, changed=False)
+            return self._moved(record, arguments["environment"], changed=False)
         if not arguments["branch_job"]:
             raise KubeError("State reverted needs option branch_job.")
         return self._move(arguments, client, pitr.begin_revert(client, namespace, record))
@@ -157,7 +157,7 @@ class ActionModule(ActionBase):
         replace(record, exchange=recorded).write(client, namespace)
         done = pitr.finished(replace(record, exchange=exchanger.run()))
         done.write_held(client, namespace)
-        return self._moved(done, changed=True)
+        return self._moved(done, arguments["environment"], changed=True)
 
     def _take_base(self, arguments: dict[str, Any]) -> None:
         """A new timeline is only as safe as its first base backup."""
@@ -186,7 +186,7 @@ class ActionModule(ActionBase):
         if not done.succeeded:
             raise KubeError(f"{otherwise}: {done.reason} Mend that, then run this again.")
 
-    def _moved(self, record: RecoveryRecord, changed: bool) -> dict[str, Any]:
+    def _moved(self, record: RecoveryRecord, environment: str, changed: bool) -> dict[str, Any]:
         lines = [
             f"The database is as of {record.target}."
             if record.state == SWAPPED
@@ -195,9 +195,9 @@ class ActionModule(ActionBase):
         if record.kept:
             lines.append(f"The data that ran before is kept in PersistentVolumeClaim {record.kept}.")
         if record.state == SWAPPED and record.kept:
-            lines.append("Way back: add -e revert=true -e confirm=<environment>")
+            lines.append(f"Way back: {pitr.command('revert', environment)}")
         if record.kept:
-            lines.append("When it is no longer needed: add -e remove=true -e confirm=<environment>")
+            lines.append(f"When it is no longer needed: {pitr.command('remove', environment)}")
         display.display("\n".join(["", *lines, ""]))
         return {
             "changed": changed,
@@ -211,7 +211,7 @@ class ActionModule(ActionBase):
         client, namespace = self._client(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state in MOVING:
-            pitr.check_idle(record, record.target)
+            pitr.check_idle(record, record.target, arguments["environment"])
         if record is not None and record.kept:
             what = f"This deletes the data in PersistentVolumeClaim {record.kept}, the way back,"
             pitr.check_confirmed(arguments["confirm"], arguments["environment"], what)

@@ -38,7 +38,12 @@ class Wanted:
     plan: dict[str, Any]
 
 
-def check_idle(record: RecoveryRecord | None, target: str) -> None:
+def command(action: str, environment: str) -> str:
+    """What a person types to swap, revert or remove."""
+    return f"ansible-playbook playbooks/pitr.yml -i inventories/{environment} -e {action}=true -e confirm={environment}"
+
+
+def check_idle(record: RecoveryRecord | None, target: str, environment: str = "<environment>") -> None:
     """Refuse a new recovery while another one is there that is not done with."""
     if record is None or record.state in (SWAPPED, REVERTED):
         return
@@ -47,7 +52,7 @@ def check_idle(record: RecoveryRecord | None, target: str) -> None:
         step = record.exchange.step if record.exchange else ""
         raise KubeError(
             f"The volumes of a recovery to {record.target} are being exchanged (step {step}): finish that with"
-            f" -e {again}=true -e confirm=<environment>."
+            f" `{command(again, environment)}`."
         )
     if record.target != target:
         raise KubeError(

@@ -40,7 +40,11 @@ def test_a_recovery_begins_and_goes_on() -> None:
     [
         (in_state("restoring", target="latest"), WANTED, "A recovery to latest is restoring already"),
         (in_state("restored"), replace(WANTED, digest="d2"), "no longer gives the plan"),
-        (in_state("swapping", exchange=EXCHANGE), WANTED, r"\(step bind\): finish that with -e swap=true"),
+        (
+            in_state("swapping", exchange=EXCHANGE),
+            WANTED,
+            r"\(step bind\): finish that with `ansible-playbook .* -e swap=true",
+        ),
         (in_state("reverting", exchange=EXCHANGE), WANTED, "-e revert=true"),
     ],
 )
