@@ -39,7 +39,9 @@ options:
     type: str
     default: ""
   timeline:
-    description: Timeline to recover along; without it the one of the running database.
+    description:
+      - Timeline to recover along. Without it, for a time the one that was current then, as upload times tell; for the
+        other targets the one of the newest WAL, if the newest base backup says the same.
     type: int
   store:
     description:

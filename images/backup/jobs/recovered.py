@@ -99,7 +99,11 @@ def forget_recovery(instance: Instance) -> None:
 
 
 def examine(instance: Instance, database: str, jobs: int = 2) -> Findings:
-    """Prove that the database is out of recovery and whole: every page and index by amcheck, every table counted."""
+    """Prove that the database is out of recovery and can be read: tables and B-tree indexes by pg_amcheck, rows counted.
+
+    pg_amcheck reads every row and the order of every B-tree index of this one database. It knows no other kinds of
+    indexes, and does not ask whether each row has its index entries.
+    """
     if instance.sql("SELECT pg_is_in_recovery()") != [["f"]]:
         raise BackupError("The recovered server is still in recovery.")
     instance.sql("CHECKPOINT")

@@ -139,7 +139,7 @@ def recover(
         if problems:
             raise BackupError(f"The recovery did not end where it should: {'; '.join(problems)}.")
         say(replay.stopped or f"replay reached the end of the plan at {replay.redo_done}")
-        say("checking pages and indexes, counting rows")
+        say("checking tables and B-tree indexes, counting rows")
         findings = examine(instance, settings.database)
         forget_recovery(instance)
         instance.stop()
