@@ -17,7 +17,7 @@ from typing import Any
 
 from . import retention_bases, times
 from .bases import Base
-from .catalogue import Catalogue
+from .catalogue import STATE, Catalogue
 from .copies import Copy
 from .policy import Keep, Policy
 from .retention_bases import Decision, WalRange
@@ -143,6 +143,7 @@ def counts(catalogue: Catalogue) -> dict[str, int]:
 
 def _refusals(catalogue: Catalogue, policy: Policy, now: datetime) -> Iterator[str]:
     yield from catalogue.problems
+    yield from _vanished(catalogue)
     skew = catalogue.clock_skew_seconds
     if abs(skew) > policy.max_skew_seconds:
         word = "behind" if skew > 0 else "ahead of"
@@ -162,13 +163,30 @@ def _recorded_moments(catalogue: Catalogue) -> Iterator[datetime]:
     yield from (copy.started for copy in (*catalogue.dumps, *catalogue.snapshots))
 
 
+def _vanished(catalogue: Catalogue) -> Iterator[str]:
+    """Retention always leaves some of a kind: none at all is no plan to confirm, but a listing that tells nothing."""
+    for kind, known, number in _fewer(catalogue):
+        if not number:
+            yield (
+                f"The last run left {known} {kind}, now there are none. Find out who deleted them, or why they are not"
+                f" listed; if that was meant, delete {STATE} in the bucket."
+            )
+
+
 def _lost(catalogue: Catalogue) -> Iterator[str]:
     """Only retention deletes: far less than it left means that the listing, or the bucket, is not what it was."""
+    for kind, known, number in _fewer(catalogue):
+        if number:
+            yield f"The last run left {known} {kind}, now there are {number}. Find out who deleted them."
+
+
+def _fewer(catalogue: Catalogue) -> Iterator[tuple[str, int, int]]:
+    """(kind, left by the last run, there now) of what is less than half."""
     before = (catalogue.state or {}).get("counts", {})
     for kind, number in counts(catalogue).items():
         known = before.get(kind, 0)
         if isinstance(known, int) and number < known / 2:
-            yield f"The last run left {known} {kind}, now there are {number}. Find out who deleted them."
+            yield kind, known, number
 
 
 def _above_cap(catalogue: Catalogue, policy: Policy, decisions: Iterable[Decision]) -> Iterator[str]:

@@ -173,7 +173,7 @@ def test_objects_that_someone_else_deleted_are_noticed_by_the_next_run(repositor
     carried_out(repository, planned(repository))
     repository.objects = {key: one for key, one in repository.objects.items() if not key.startswith("redis/")}
     found = planned(repository)
-    assert "The last run left 5 snapshots, now there are 0" in found.confirmations[0]
+    assert "The last run left 5 snapshots, now there are none" in found.refusals[0]
     with pytest.raises(RefusedError, match="Find out who deleted them"):
         carried_out(repository, found, confirm=False)
     carried_out(repository, found)

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from backup.errors import BackupError
+from backup.catalogue import STATE
+from backup.errors import BackupError, RefusedError
 from backup.policy import Keep, Policy
+from backup.removal import apply_plan
 from backup.retention import RetentionPlan, counts, plan
 
 from .repository import WAL, Repository, day
@@ -212,12 +214,28 @@ def test_one_deletion_is_always_allowed() -> None:
 def test_a_listing_that_lost_its_objects_needs_a_person() -> None:
     repository = twenty_days()
     state = {"counts": counts(repository.catalogue(NOW))}
-    for key in [key for key in repository.objects if key.startswith("redis/")]:
+    for key in sorted(key for key in repository.objects if key.startswith("redis/"))[4:]:
         del repository.objects[key]
     repository.put("retention/state.json", json.dumps(state), day(19))
-    assert planned(repository).confirmations == (
-        "The last run left 20 snapshots, now there are 0. Find out who deleted them.",
-    )
+    found = planned(repository)
+    assert found.refusals == ()
+    assert found.confirmations == ("The last run left 20 snapshots, now there are 2. Find out who deleted them.",)
+
+
+@pytest.mark.parametrize("prefix", ["redis/", "postgres/dumps/", "postgres/pgbackrest/", ""])
+def test_an_empty_listing_is_refused_and_no_confirmation_lifts_it(prefix: str) -> None:
+    repository = twenty_days()
+    state = {"counts": counts(repository.catalogue(NOW))}
+    for key in [key for key in repository.objects if key.startswith(prefix)]:
+        del repository.objects[key]
+    repository.put(STATE, json.dumps(state), day(19))
+    found = planned(repository)
+    assert "now there are none" in found.refusals[0]
+    assert not found.changes
+    with pytest.raises(RefusedError, match=r"delete retention/state\.json"):
+        apply_plan(repository, found, repository.pgbackrest, lambda: repository.catalogue(NOW), confirm=True)
+    del repository.objects[STATE]
+    assert planned(repository).refusals == ()
 
 
 def pitr(at: float, start: int, end: int, last: int) -> Repository:
