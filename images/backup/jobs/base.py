@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backup import times
+from backup.storage import Lease
 
 from . import maintenance, pgbackrest
 from .settings import Settings
@@ -25,14 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
-    with maintenance.held(settings.store(), "A base backup"):
-        return backup(settings, arguments.type)
+    with maintenance.held(settings.store(), "A base backup") as lease:
+        return backup(settings, lease, arguments.type)
 
 
-def backup(settings: Settings, kind: str = "full") -> dict[str, Any]:
-    """The backup's label, times and sizes; the caller holds the lock."""
+def backup(settings: Settings, lease: Lease, kind: str = "full") -> dict[str, Any]:
+    """The backup's label, times and sizes. Stops when the lock is lost, as retention may then delete what it builds on."""
     began = time.monotonic()
-    pgbackrest.run(settings, "backup", [f"--type={kind}", *pgbackrest.database_options(settings)], SECONDS)
+    options = [f"--type={kind}", *pgbackrest.database_options(settings)]
+    pgbackrest.run(settings, "backup", options, SECONDS, still=lease.check)
+    lease.check()
     newest = pgbackrest.info(settings)["backup"][-1]
     return {
         "label": newest["label"],

@@ -27,14 +27,14 @@ def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     deadline = time.monotonic() + arguments.wait
     for command in ("stanza-create", "check"):
         insist(settings, command, deadline)
-    with maintenance.held(settings.store(), "The first base backup"):
+    with maintenance.held(settings.store(), "The first base backup") as lease:
         found = pgbackrest.info(settings)
         current = max((entry["id"] for entry in found["db"]), default=0)
         backups = [each for each in found["backup"] if each["database"]["id"] == current]
         if backups:
             say(f"the newest base backup is {backups[-1]['label']}")
             return {"stanza": settings.stanza, "base": backups[-1]["label"], "created": False}
-        done = base.backup(settings)
+        done = base.backup(settings, lease)
     return {"stanza": settings.stanza, "base": done["label"], "created": True, "seconds": done["seconds"]}
 
 

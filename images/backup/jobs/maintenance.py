@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from backup.errors import BackupError, LockedError
+from backup.errors import LockedError, MissingError, StoreError
 from backup.storage import Lease, Store
 
 from .progress import say
@@ -23,7 +23,10 @@ _PAUSE_SECONDS = 10.0
 
 @contextlib.contextmanager
 def held(store: Store, what: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[Lease]:
-    """Hold the lock until the work is done, after waiting for who holds it; LockedError when that takes too long."""
+    """Hold the lock until the work is done, after waiting for who holds it; LockedError when that takes too long.
+
+    The work has to ask the lease's C(check) before and after what cannot be taken back.
+    """
     deadline = time.monotonic() + wait_seconds
     said = ""
     with contextlib.ExitStack() as stack:
@@ -47,10 +50,19 @@ def _renewed(lease: Lease) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
+        said = ""
         while not done.wait(LEASE_SECONDS / 4):
-            # A store that is away for a moment: the next try, or else the check before the next step, tells.
-            with contextlib.suppress(BackupError):
+            try:
                 lease.renew(LEASE_SECONDS)
+                said = ""
+            except (LockedError, MissingError):
+                # Lost for good: the check that the work makes meanwhile stops it.
+                return
+            except StoreError as error:
+                # A store that is away for a moment: the next try, or else the lease's end, tells.
+                if str(error) != said:
+                    said = str(error)
+                    say(f"The lock is not renewed yet: {error}")
 
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()

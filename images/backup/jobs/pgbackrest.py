@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from backup.errors import BackupError
+from backup.errors import BackupError, StoreError
 
 from .progress import say
 from .settings import Settings
@@ -20,6 +21,7 @@ PORT = 8432
 DATA = "/var/lib/postgresql/data/pgdata"
 SOCKET = "/var/run/postgresql"
 TLS = "/etc/pgbackrest/tls"
+WATCH_SECONDS = 10.0
 
 # Source: pgBackRest's src/build/error/error.yaml; seen on the cluster unless it is about configuration.
 REASONS = {
@@ -69,9 +71,17 @@ def database_options(settings: Settings) -> list[str]:
 
 
 def run(
-    settings: Settings, command: str, options: Sequence[str], seconds: float, on_line: Callable[[str], None] = say
+    settings: Settings,
+    command: str,
+    options: Sequence[str],
+    seconds: float,
+    on_line: Callable[[str], None] = say,
+    still: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a command; what it logs goes to `on_line`. Raises PgBackRestError, also when the time is over."""
+    """Run a command; what it logs goes to `on_line`. Raises PgBackRestError, also when the time is over.
+
+    still: asked meanwhile; what it raises stops the command and is raised.
+    """
     argv = ["pgbackrest", f"--stanza={settings.stanza}", "--log-level-console=info", *options, command]
     last: deque[str] = deque(maxlen=1)
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -79,14 +89,15 @@ def run(
     alarm = threading.Timer(seconds, process.kill)
     alarm.start()
     try:
-        for line in process.stdout:
-            match = _LOG_LINE.match(line)
-            level, text = match.groups() if match else ("", line.strip())
-            if level in ("ERROR", "WARN"):
-                last.append(text)
-            if text and not text.startswith(("HINT", f"{command} command")):
-                on_line(f"{level + ': ' if level in ('ERROR', 'WARN') else ''}{text}")
-        code = process.wait()
+        with _stopped_unless(still, process):
+            for line in process.stdout:
+                match = _LOG_LINE.match(line)
+                level, text = match.groups() if match else ("", line.strip())
+                if level in ("ERROR", "WARN"):
+                    last.append(text)
+                if text and not text.startswith(("HINT", f"{command} command")):
+                    on_line(f"{level + ': ' if level in ('ERROR', 'WARN') else ''}{text}")
+            code = process.wait()
     finally:
         alarm.cancel()
         process.terminate()
@@ -94,6 +105,33 @@ def run(
         raise BackupError(f"pgbackrest {command} did not end within {seconds:.0f} s.")
     if code:
         raise PgBackRestError(command, code, last_words("".join(last)))
+
+
+@contextlib.contextmanager
+def _stopped_unless(still: Callable[[], None], process: subprocess.Popen[str]) -> Iterator[None]:
+    """Ask every few seconds; a refusal ends the process, and is what is raised."""
+    done, refusal = threading.Event(), deque[BackupError](maxlen=1)
+
+    def watch() -> None:
+        while not done.wait(WATCH_SECONDS):
+            try:
+                still()
+            except StoreError:
+                continue  # Away for a moment; a lease runs out by the clock alone.
+            except BackupError as error:
+                refusal.append(error)
+                process.terminate()
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    if refusal:
+        raise refusal[0]
 
 
 def info(settings: Settings) -> dict[str, Any]:

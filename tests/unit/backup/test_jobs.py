@@ -20,7 +20,7 @@ from backup.chains import Gap, Window
 from backup.copies import Copy
 from backup.errors import BackupError, LockedError, StoreError
 from backup.storage import DeleteOutcome, StoreSettings, Uploaded
-from jobs import dump, exporter, failures, maintenance, pgbackrest, redis_upload
+from jobs import base, dump, exporter, failures, maintenance, pgbackrest, redis_upload
 from jobs.exporter import Archiver, Look
 from jobs.settings import Settings
 
@@ -194,6 +194,69 @@ def test_waiting_for_the_lock_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> No
     assert 0.2 <= time.monotonic() - began < 10
 
 
+class Losing:
+    """A lease that is lost at the check of the given number."""
+
+    def __init__(self, lost_at: int, error: type[BackupError] = LockedError) -> None:
+        self.checks, self.lost_at, self.error = 0, lost_at, error
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.checks >= self.lost_at:
+            raise self.error("Another run took the lock; this one stops.")
+
+
+@pytest.fixture
+def pgbackrest_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Settings]:
+    """A stand-in for pgBackRest as a shell script."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(pgbackrest, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(pgbackrest, "database_options", lambda _settings: [])
+
+    def make(script: str) -> Settings:
+        (tmp_path / "pgbackrest").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "pgbackrest").chmod(0o755)
+        return Settings(StoreSettings("b"), "development", "hustlex")
+
+    return make
+
+
+def test_a_base_backup_that_loses_its_lock_is_stopped(pgbackrest_does: Callable[[str], Settings]) -> None:
+    settings, began = pgbackrest_does("exec sleep 60"), time.monotonic()
+    with pytest.raises(LockedError, match="took the lock"):
+        base.backup(settings, Losing(3))  # type: ignore[arg-type]
+    assert time.monotonic() - began < 30
+
+
+def test_a_lock_that_was_lost_at_the_end_is_noticed(pgbackrest_does: Callable[[str], Settings]) -> None:
+    with pytest.raises(LockedError):
+        base.backup(pgbackrest_does("exit 0"), Losing(1))  # type: ignore[arg-type]
+
+
+def test_a_store_that_is_away_for_a_moment_stops_no_backup(pgbackrest_does: Callable[[str], Settings]) -> None:
+    lease = Losing(1, StoreError)
+    pgbackrest.run(pgbackrest_does("sleep 0.5"), "backup", [], 60, still=lease.check)
+    assert lease.checks
+
+
+def test_what_keeps_a_lock_from_being_renewed_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a lock that is lost is not asked for for ever."""
+    monkeypatch.setattr(maintenance, "LEASE_SECONDS", 0.04)
+    answers = [StoreError("The store does not answer."), StoreError("The store does not answer."), LockedError("Lost.")]
+    asked: list[float] = []
+
+    def renew(seconds: float) -> None:
+        asked.append(seconds)
+        raise answers[len(asked) - 1]
+
+    with maintenance._renewed(SimpleNamespace(renew=renew)):  # type: ignore[arg-type]
+        time.sleep(0.5)
+    assert len(asked) == 3
+    assert capsys.readouterr().out.count("The lock is not renewed yet: The store does not answer.") == 1
+
+
 def samples(look: Look) -> dict[str, float]:
     return {
         f"{sample.name.removeprefix('hustlex_backup_')}{''.join(sample.labels.values())}": sample.value
@@ -210,11 +273,11 @@ def test_metrics_of_a_catalogue() -> None:
     hour = timedelta(hours=1)
     good = Copy("20261124T100000Z", "dump", NOW - 2 * hour, "complete", finished=NOW - hour, size=7)
     bad = Copy("20261124T110000Z", "dump", NOW - hour, "damaged", finished=NOW, problem="it is damaged.")
-    base = Base("L", "full", NOW - 4 * hour, NOW - 3 * hour, 1, 1, 2, 1, 2, 100, 50, archive="17-1")
+    good_base = Base("L", "full", NOW - 4 * hour, NOW - 3 * hour, 1, 1, 2, 1, 2, 100, 50, archive="17-1")
     found = Catalogue(
         NOW - timedelta(seconds=5),
         dumps=(good, bad),
-        bases=(base,),
+        bases=(good_base,),
         current="17-1",
         gaps=(Gap(1, "A", "B", 2),),
         windows=(Window(NOW - 3 * hour, NOW - timedelta(seconds=30), 1, "L", "A", "B"),),
