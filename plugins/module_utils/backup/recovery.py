@@ -19,6 +19,9 @@ Which timeline: the one asked for, else the one that was current at the target: 
 first to be uploaded at or after the target; after a failover that is the heir, which also has the old one's last
 commits. For the other kinds of target it is the timeline of the newest upload,
 provided that the newest base, or a promotion after it, says the same; otherwise a person has to name it.
+
+Backups of another database or major version in the same repository are in an archive of another id (15-1, 16-2) and are
+never candidates. Where the id is the same although the system is not, as after a copy of half a repository, it is refused.
 """
 
 from __future__ import annotations
@@ -141,6 +144,10 @@ def plan(
         if not candidates:
             raise question.refusal(f"base backup {base} does not lead to timeline {chosen}")
     chain = question.choose(candidates, bool(base))
+    if catalogue.system and chain.base.system != catalogue.system:
+        raise question.refusal(
+            f"base {chain.base.label} is of database system {chain.base.system}, the WAL of {catalogue.system}"
+        )
     if chain.base.tablespaces:
         raise question.refusal(f"base {chain.base.label} has tablespaces, which a recovery beside cannot place")
     warnings = question.prove(chain, candidates)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from backup.catalogue import Catalogue
 from backup.errors import RefusedError
+from backup.infofile import parse, render
 from backup.recovery import RecoveryPlan, Target, plan
 
 from .repository import WAL, Repository, day, sha1_of
@@ -167,6 +168,29 @@ def test_an_increment_brings_what_it_builds_on() -> None:
     found = planned(repository, "latest")
     assert found.base == label
     assert found.download_bytes == 7 + 7 + 5 * 3
+
+
+def test_backups_of_another_database_are_no_candidates() -> None:
+    repository = Repository(archive="15-2")
+    repository.systems = {"1": {"db-system-id": 1, "db-version": "14"}, "2": repository.systems["1"]}
+    repository.row(1, 1, 100, day(0), day(10))
+    ours = repository.base(day(2), 21, system="2")
+    repository.base(day(4), 41, system="1")
+    found = planned(repository, day(5).isoformat())
+    assert (found.base, found.archive_id, found.version) == (ours, "15-2", "15")
+    repository.systems["3"] = {"db-system-id": 3, "db-version": "16"}
+    repository.write_info()
+    assert "no valid base backup with its WAL" in refusal(repository, day(5).isoformat())
+
+
+def test_a_base_and_wal_of_two_systems_are_refused() -> None:
+    """Half of the repository was replaced by that of another database: the id of the archive is the same."""
+    repository = ten_days()
+    for name in ("archive.info", "archive.info.copy"):
+        sections = parse(repository.objects[f"{WAL}{name}"][0].decode(), name)
+        sections["db"]["db-system-id"] += 1
+        repository.put(f"{WAL}{name}", render(sections), day(0))
+    assert "is of database system 7711569477655889078, the WAL of" in refusal(repository, "latest")
 
 
 def test_a_base_with_tablespaces_is_refused() -> None:
