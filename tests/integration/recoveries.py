@@ -59,6 +59,9 @@ class FolderStore:
     def clock_skew_seconds(self) -> float:
         return 0.0
 
+    def uploads(self, _prefix: str) -> Iterator[Any]:
+        return iter(())
+
 
 def user() -> str | None:
     """PostgreSQL refuses to run as root."""

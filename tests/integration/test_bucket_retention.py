@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from backup.policy import Keep, Policy
 from backup.removal import RetentionResult, apply_plan
 from backup.retention import plan
 from backup.storage import Store, StoreSettings
+from stores import USER
 from stores import Store as Server
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "backup"))
@@ -68,6 +69,23 @@ def test_old_dumps_and_snapshots_go_and_a_second_run_has_nothing_to_do(store: Se
     assert (len(result.dumps), len(result.snapshots), result.problems) == (15, 17, ())
     assert len(list(ours.list("postgres/dumps"))) == 5 * 2
     assert not run(ours).changed
+
+
+def test_what_a_killed_upload_left_is_aborted(store: Server) -> None:
+    bucket = store.make_bucket()
+    ours = opened(store, bucket, Repository())
+    begun = [f"postgres/dumps/{name}/hustlex.dump" for name in ("1", "2")] + ["redis/1/dump.rdb", "other/1"]
+    for key in begun:
+        upload = store.client(USER).create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        store.client(USER).upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"part")
+    later = datetime.now(UTC) + timedelta(days=2, minutes=1)
+    for moment, there in ((datetime.now(UTC), 4), (later, 1)):
+        found = plan(read_catalogue(ours, moment), POLICY, moment)
+        result = apply_plan(ours, found, nothing_physical, lambda: read_catalogue(ours, later))
+        assert (result.problems, result.uploads) == ((), len(found.aborts)), found.aborts
+        left = [one["Key"] for one in store.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+        assert len(left) == there
+    assert left == ["other/1"]
 
 
 KILLED = """

@@ -91,11 +91,13 @@ def chunks():
         yield b"x" * PART_BYTES
     print("half", flush=True)
     time.sleep(60)
-Store(StoreSettings(**eval(sys.argv[1]))).upload("dump", chunks())
+Store(StoreSettings(**eval(sys.argv[1]))).upload("postgres/dumps/1/dump", chunks())
 """
 
 
-def test_an_upload_that_is_killed_leaves_no_object(store: Server, bucket: str, ours: Store) -> None:
+def test_an_upload_that_is_killed_leaves_no_object_and_its_parts_can_be_removed(
+    store: Server, bucket: str, ours: Store
+) -> None:
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, repr(store.settings(bucket))],
@@ -107,8 +109,17 @@ def test_an_upload_that_is_killed_leaves_no_object(store: Server, bucket: str, o
     process.kill()
     process.wait()
     assert list(ours.list("")) == []
-    ours.upload("dump", [b"whole"])
-    assert ours.read("dump") == b"whole"
+    key = "postgres/dumps/1/dump"
+    ours.upload(key, [b"whole"])
+    assert ours.read(key) == b"whole"
+    (left,) = ours.uploads("postgres/dumps/")
+    assert left.key == key
+    assert abs(left.started.timestamp() - time.time()) < 600
+    assert list(ours.uploads("redis/")) == []
+    for _again in range(2):
+        ours.abort(left)
+    assert list(ours.uploads("postgres/dumps/")) == uploads(store, bucket) == []
+    assert ours.read(key) == b"whole"
 
 
 def test_one_of_many_takes_the_lock(ours: Store) -> None:

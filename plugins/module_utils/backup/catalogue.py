@@ -17,8 +17,9 @@ from .archive import Archive
 from .bases import Base
 from .chains import Gap, Window
 from .copies import Copy
-from .errors import MissingError
+from .errors import MissingError, StoreError
 from .storage import StoredObject
+from .uploads import Upload
 
 DUMPS = "postgres/dumps/"
 SNAPSHOTS = "redis/"
@@ -38,6 +39,7 @@ class Readable(Protocol):
     def list(self, prefix: str) -> Iterator[StoredObject]: ...
     def read(self, key: str) -> bytes: ...
     def clock_skew_seconds(self) -> float: ...
+    def uploads(self, prefix: str) -> Iterator[Upload]: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Catalogue:
 
     C(unfinished) sets have no manifest: pgBackRest resumes or removes them. C(unlisted) sets have one and are put into
     backup.info by its next command: an expire or a backup was killed. C(warnings) are sentences that a person should
-    know; C(state) is what the last retention run left.
+    know; C(state) is what the last retention run left. C(uploads) of dumps and snapshots are not completed.
+    C(system) identifies the database that archives now, 0 when that is not known.
     """
 
     at: datetime
@@ -65,6 +68,8 @@ class Catalogue:
     clock_skew_seconds: float = 0.0
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    uploads: tuple[Upload, ...] = ()
+    system: int = 0
 
     @property
     def archive(self) -> Archive:
@@ -93,6 +98,7 @@ class Catalogue:
             "clock_skew_seconds": round(self.clock_skew_seconds, 1),
             "problems": list(self.problems),
             "warnings": list(self.warnings),
+            "uploads": [upload.to_dict() for upload in self.uploads],
         }
 
 
@@ -114,6 +120,7 @@ def read_catalogue(
     repository = _read_repository(store, reader, stanza, segment_bytes)
     problems = [copy.problem for copy in (*dumps, *snapshots) if copy.problem and not copy.sha256]
     warnings = [copy.problem for copy in (*dumps, *snapshots) if copy.problem and copy.sha256]
+    uploads = _uploads(store, warnings)
     current = repository.archives.get(repository.current)
     reader.forget_the_rest()
     return Catalogue(
@@ -133,7 +140,18 @@ def read_catalogue(
         store.clock_skew_seconds(),
         (*problems, *repository.problems),
         (*warnings, *repository.warnings),
+        uploads,
+        repository.system,
     )
+
+
+def _uploads(store: Readable, warnings: list[str]) -> tuple[Upload, ...]:
+    """Not every store tells, and no backup depends on it."""
+    try:
+        return tuple(upload for prefix in (DUMPS, SNAPSHOTS) for upload in store.uploads(prefix))
+    except StoreError as error:
+        warnings.append(f"Which uploads were never completed is not known: {error}")
+        return ()
 
 
 @dataclass
@@ -143,6 +161,7 @@ class _Repository:
     unfinished: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     current: str = ""
+    system: int = 0
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -240,6 +259,7 @@ def _read_repository(store: Readable, reader: _Reader, stanza: str, segment_byte
     found.problems += _systems(found.bases)
     if archived:
         found.current = f"{archived['db']['db-version']}-{archived['db']['db-id']}"
+        found.system = int(archived["db"]["db-system-id"])
     return found
 
 

@@ -25,7 +25,7 @@ from botocore.utils import parse_timestamp
 
 from .errors import MissingError, StoreError
 
-_MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
 _SENTENCES = {

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 from . import times
 from .catalogue import STATE, Catalogue, Readable
 from .copies import MANIFEST
-from .errors import BackupError, MissingError, RefusedError
+from .errors import BackupError, MissingError, RefusedError, StoreError
 from .retention import RetentionPlan, counts
 from .retention_bases import Decision, WalRange
 from .storage import DeleteOutcome
+from .uploads import Upload
 
 # pgBackRest expires by its own count after every expire; this many full sets there never are. WAL goes by a count of
 # its own, so that no set goes with it.
@@ -32,6 +33,7 @@ class Writable(Readable, Protocol):
 
     def write(self, key: str, data: bytes, if_absent: bool = False) -> bool: ...
     def delete(self, keys: list[str]) -> DeleteOutcome: ...
+    def abort(self, upload: Upload) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,19 @@ class RetentionResult:
     dumps: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
     segments: int = 0
+    uploads: int = 0
     bytes: int = 0
     hidden: int = 0
     problems: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
-        return bool(self.bases or self.dumps or self.snapshots or self.segments)
+        return bool(self.bases or self.dumps or self.snapshots or self.segments or self.uploads)
 
     def to_dict(self) -> dict[str, Any]:
         lists = {name: list(getattr(self, name)) for name in ("bases", "dumps", "snapshots", "problems")}
-        return {**lists, "segments": self.segments, "bytes": self.bytes, "hidden": self.hidden, "changed": self.changed}
+        numbers = {name: getattr(self, name) for name in ("segments", "uploads", "bytes", "hidden")}
+        return {**lists, **numbers, "changed": self.changed}
 
 
 def apply_plan(
@@ -76,6 +80,7 @@ def apply_plan(
         raise RefusedError(f"Nothing is deleted: {' '.join(plan.confirmations)} Confirm it if that is right.")
     result = RetentionResult()
     result = _delete_copies(store, plan, result, before_step, say)
+    result = _abort_uploads(store, plan, result, before_step, say)
     if plan.unlisted:
         _list_again(plan, pgbackrest, before_step, say)
     else:
@@ -120,6 +125,28 @@ def _delete_copies(
         hidden=data.markers + manifests.markers,
         problems=tuple(f"The store did not delete {key} ({reason})." for key, reason in stuck.items()),
     )
+
+
+def _abort_uploads(
+    store: Writable,
+    plan: RetentionPlan,
+    result: RetentionResult,
+    before_step: Callable[[], None],
+    say: Callable[[str], None],
+) -> RetentionResult:
+    """The parts that a killed job left; a right that is missing for it keeps nothing else from being done."""
+    if not plan.aborts:
+        return result
+    before_step()
+    problems = []
+    for upload in plan.aborts:
+        try:
+            store.abort(upload)
+        except StoreError as error:
+            problems.append(str(error))
+    done = len(plan.aborts) - len(problems)
+    say(f"aborted {done} of {len(plan.aborts)} uploads that were never completed")
+    return replace(result, uploads=done, problems=(*result.problems, *problems))
 
 
 def _mark(store: Writable, decision: Decision, moment: str) -> None:

@@ -21,6 +21,7 @@ from .catalogue import STATE, Catalogue
 from .copies import Copy
 from .policy import Keep, Policy
 from .retention_bases import Decision, WalRange
+from .uploads import Upload
 
 _UNFINISHED = timedelta(days=2)
 _CALENDARS = (("daily", "%Y-%m-%d"), ("weekly", "%G-%V"), ("monthly", "%Y-%m"), ("yearly", "%Y"))
@@ -31,7 +32,7 @@ class RetentionPlan:
     """C(refusals): nothing may be deleted at all. C(confirmations): only a person may let it go on.
 
     C(wal): what pgBackRest removes when C(fulls) full sets are left; empty when no WAL may go. C(unlisted): sets that
-    have to be put back into backup.info before any set or WAL may go.
+    have to be put back into backup.info before any set or WAL may go. C(uploads) were never completed.
     """
 
     at: datetime
@@ -45,6 +46,7 @@ class RetentionPlan:
     confirmations: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    uploads: tuple[Upload, ...] = ()
 
     def deletes(self, kind: str) -> tuple[Decision, ...]:
         """Nothing while there is a refusal."""
@@ -61,13 +63,18 @@ class RetentionPlan:
         return () if self.refusals else self.wal
 
     @property
+    def aborts(self) -> tuple[Upload, ...]:
+        return () if self.refusals else self.uploads
+
+    @property
     def changes(self) -> bool:
-        return bool(self.wal_deletes) or any(self.deletes(kind) for kind in ("base", "dump", "redis"))
+        return bool(self.wal_deletes or self.aborts) or any(self.deletes(kind) for kind in ("base", "dump", "redis"))
 
     def digest(self) -> str:
         """The same as long as the same would be deleted."""
         facts = [f"{kind} {one.id}" for kind in ("base", "dump", "redis") for one in self.deletes(kind)]
         facts += [f"wal {one.archive} {one.first} {one.last} {one.objects}" for one in self.wal_deletes]
+        facts += [f"upload {one.key} {one.id}" for one in self.aborts]
         return hashlib.sha256("\n".join(sorted(facts)).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,6 +90,7 @@ class RetentionPlan:
             "confirmations": list(self.confirmations),
             "warnings": list(self.warnings),
             "unlisted": list(self.unlisted),
+            "uploads": [one.to_dict() for one in self.uploads],
             "changes": self.changes,
             "digest": self.digest(),
         }
@@ -104,6 +112,7 @@ class RetentionPlan:
             tuple(value["confirmations"]),
             tuple(value["warnings"]),
             tuple(value["unlisted"]),
+            tuple(Upload.from_dict(one) for one in value["uploads"]),
         )
 
 
@@ -128,6 +137,7 @@ def plan(catalogue: Catalogue, policy: Policy, now: datetime) -> RetentionPlan:
         (*_lost(catalogue), *_above_cap(catalogue, policy, decisions)),
         (*catalogue.warnings, *_unlisted(catalogue), *physical.warnings),
         catalogue.unlisted,
+        tuple(upload for upload in catalogue.uploads if now - upload.started > _UNFINISHED),
     )
 
 

@@ -15,10 +15,11 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError
 
-from . import leases
+from . import leases, uploads
 from .connection import ConflictError, StoreSettings, connect, explained
 from .errors import MissingError, StoreError
 from .leases import Lease
+from .uploads import Upload
 
 __all__ = ["DeleteOutcome", "Lease", "Store", "StoreSettings", "StoredObject", "Uploaded"]
 
@@ -250,6 +251,13 @@ class Store:
         if not date:
             raise StoreError("The store does not tell its time (no Date header): its clock cannot be compared.")
         return parsedate_to_datetime(date).timestamp() - (before + self._clock()) / 2
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        """Uploads below the folder C(prefix) that were never completed."""
+        return uploads.listed(self, prefix)
+
+    def abort(self, upload: Upload) -> None:
+        uploads.abort(self, upload)
 
     @contextlib.contextmanager
     def lock(self, name: str, holder: str, seconds: float) -> Iterator[Lease]:

@@ -20,6 +20,7 @@ def plan_lines(plan: RetentionPlan, name: str) -> list[str]:
     for kind, title in KINDS.items():
         lines += _kind(plan, kind, title)
     lines += _wal(plan)
+    lines += _uploads(plan)
     lines += [f"  refused: {sentence}" for sentence in plan.refusals]
     lines += [f"  to be confirmed: {sentence}" for sentence in plan.confirmations]
     lines += [f"  warning: {sentence}" for sentence in plan.warnings]
@@ -35,6 +36,7 @@ def inventory(plan: RetentionPlan, after: bool) -> str:
     ]
     if not after:
         lines += [f"WAL {each.first} to {each.last} ({segments(each.objects)})" for each in plan.wal_deletes]
+        lines += [f"upload of {each.key}, begun {moment(each.started)}" for each in plan.aborts]
     return "".join(f"{printable(line)}\n" for line in lines)
 
 
@@ -62,3 +64,10 @@ def _wal(plan: RetentionPlan) -> Iterator[str]:
     for each in plan.wal_deletes:
         count = segments(each.objects)
         yield f"  WAL: delete {count} of timeline {each.timeline} ({size(each.bytes)}), {each.first} to {each.last}"
+
+
+def _uploads(plan: RetentionPlan) -> Iterator[str]:
+    if plan.aborts:
+        yield f"  uploads that were never completed: abort {len(plan.aborts)}"
+    for each in plan.aborts[:MOST]:
+        yield f"    abort {each.key}, begun {moment(each.started)}"

@@ -15,6 +15,7 @@ from backup.catalogue import DUMPS, REPOSITORY, SNAPSHOTS, Catalogue, read_catal
 from backup.errors import MissingError
 from backup.infofile import render
 from backup.storage import DeleteOutcome, StoredObject
+from backup.uploads import Upload
 
 SYSTEM = 7711569477655889078
 WAL = f"{REPOSITORY}archive/main/"
@@ -45,6 +46,7 @@ class Repository:
     systems: dict[str, dict] = field(default_factory=lambda: {"1": {"db-system-id": SYSTEM, "db-version": "15"}})
     archive: str = "15-1"
     skew: float = 0.0
+    pending: list[Upload] = field(default_factory=list)
 
     # What a Store does
 
@@ -72,6 +74,12 @@ class Repository:
 
     def clock_skew_seconds(self) -> float:
         return self.skew
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        return iter([upload for upload in self.pending if upload.key.startswith(prefix)])
+
+    def abort(self, upload: Upload) -> None:
+        self.pending.remove(upload)
 
     def catalogue(self, now: datetime) -> Catalogue:
         return read_catalogue(self, now)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
+from ansible_collections.hustlex.platform.plugins.module_utils.backup_report.plan_text import plan_lines
 from backup.catalogue import STATE
 from backup.errors import BackupError, LockedError, RefusedError
 from backup.policy import Keep, Policy
 from backup.removal import RetentionResult, apply_plan
 from backup.retention import RetentionPlan, plan
 from backup.storage import DeleteOutcome
+from backup.uploads import Upload
 
 from .repository import Repository, day
 
@@ -176,5 +179,23 @@ def test_objects_that_someone_else_deleted_are_noticed_by_the_next_run(repositor
     assert "The last run left 5 snapshots, now there are none" in found.refusals[0]
     with pytest.raises(RefusedError, match="Find out who deleted them"):
         carried_out(repository, found, confirm=False)
-    carried_out(repository, found)
-    assert planned(repository).confirmations == ()
+    del repository.objects[STATE]
+    carried_out(repository, planned(repository))
+    assert planned(repository).refusals == ()
+
+
+def test_uploads_that_nobody_can_be_writing_any_more_are_aborted(repository: Guarded) -> None:
+    old = Upload("postgres/dumps/20261118T000000Z/hustlex.dump", "1", NOW - timedelta(days=2, minutes=1))
+    young = Upload("redis/20261120T000000Z/dump.rdb", "2", NOW - timedelta(days=1))
+    repository.pending = [old, young]
+    found = planned(repository)
+    assert found.aborts == (old,)
+    lines = "\n".join(plan_lines(found, "test"))
+    assert "uploads that were never completed: abort 1" in lines
+    assert f"abort {old.key}, begun 2026-11-18 23:59:00" in lines
+    assert RetentionPlan.from_dict(found.to_dict()) == found
+    digest = found.digest()
+    assert carried_out(repository, found).uploads == 1
+    assert repository.pending == [young]
+    assert planned(repository).digest() != digest
+    assert not planned(repository).changes
