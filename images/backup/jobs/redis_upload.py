@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Put a snapshot of Redis into the store, with what the container before this one found out about it.
 
-python3 -m jobs redis-upload FILE; beside FILE are check.txt (of redis-check-rdb) and server.txt (of INFO).
+python3 -m jobs redis-upload FILE; beside FILE are check.txt (of redis-check-rdb) and server.txt (of INFO), or failed.txt.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     file: Path = arguments.file
+    if (failed := file.parent / "failed.txt").exists():
+        words = failed.read_text(encoding="utf-8", errors="replace").strip().rstrip(".")
+        raise BackupError(f"{words}. Nothing was stored; the next run tries again.")
     keys = fact(file.parent / "check.txt", r"^\[info\] (\d+) keys read")
     version = fact(file.parent / "server.txt", r"^redis_version:(\S+)")
     # What the snapshot shows was true after Redis told its version, and before the file was complete.
