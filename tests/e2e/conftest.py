@@ -1,10 +1,15 @@
-"""Runs the real playbooks against the cluster of the tests, each with a time limit, and reads back with kubectl."""
+"""Runs the real playbooks against the cluster of the tests, each with a time limit, and reads back with kubectl.
+
+E2E_ARGUMENTS, E2E_NAMESPACE, E2E_HTTP_PORT and E2E_S3_PORT lead to another cluster, or to another place in it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +21,12 @@ import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store, StoreSettings
 
+from . import documented
+
 ROOT = Path(__file__).parents[2]
 NAMESPACE = os.environ.get("E2E_NAMESPACE", "hustlex-e2e")
-HTTP = "http://127.0.0.1:28080"
+HTTP = f"http://127.0.0.1:{os.environ.get('E2E_HTTP_PORT', '28080')}"
+S3 = f"https://localhost:{os.environ.get('E2E_S3_PORT', '29000')}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ def playbook() -> Playbook:
             stderr=subprocess.STDOUT,
             check=False,
         )
+        if done.returncode == 0:
+            documented.note([f"playbooks/{name}.yml", *arguments])
         return Run(done.returncode, done.stdout)
 
     return run
@@ -84,9 +94,53 @@ def kubectl() -> Callable[..., str]:
         command = ["kubectl", "--namespace", namespace, *arguments]
         done = subprocess.run(command, timeout=250, text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        documented.note(command)
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def as_documented() -> Callable[..., str]:
+    """Runs a command as a page has it, with this environment's names; `typed` is what a person would type into it."""
+
+    def run(command: str, typed: str = "", timeout: int = 600) -> str:
+        line = (
+            command.replace("<namespace>", NAMESPACE).replace("<environment>", "development").replace(" -it ", " -i ")
+        )
+        words = shlex.split(line)
+        if words[0] == "ansible-playbook":
+            words = command_of(Path(words[1]).stem, *words[4:])
+        done = subprocess.run(
+            words, cwd=ROOT, input=typed, timeout=timeout, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        documented.note(command)
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kill(kubectl: Callable[..., str]) -> Callable[[str], None]:
+    """SIGKILL for all of a pod at once: nothing of it can abort an upload or let a lock go."""
+
+    def run(pod: str) -> None:
+        for process in processes_of(kubectl("get", "pod", pod, "--output", "jsonpath={.metadata.uid}")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    return run
+
+
+def processes_of(uid: str) -> list[int]:
+    """A pod's processes as this machine sees them, without the one that holds its network."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with contextlib.suppress(OSError):
+            if f"pod{uid}" in path.read_text() and (path.parent / "comm").read_text() != "pause\n":
+                found.append(int(path.parent.name))
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +158,7 @@ def store() -> Store:
     return Store(
         StoreSettings(
             bucket=f"hustlex-backups-{NAMESPACE}",
-            endpoint="https://localhost:29000",
+            endpoint=S3,
             region="us-east-1",
             ca_file=str(folder / "ca.crt"),
             path_style=True,
