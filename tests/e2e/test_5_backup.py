@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.catalogue import Catalogue, read_catalogue
+from ansible_collections.hustlex.platform.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
 from .conftest import NAMESPACE
@@ -112,26 +113,88 @@ def test_a_base_backup_disturbs_no_writer(kubectl: Kubectl, psql: Kubectl, store
         psql("DROP DATABASE bench WITH (FORCE)", "postgres")
 
 
-def test_a_base_backup_that_is_killed_is_taken_up_again(kubectl: Kubectl, store: Store) -> None:
+@pytest.fixture(scope="module")
+def killed_base(kubectl: Kubectl, kill: Callable[[str], None]) -> Iterator[str]:
+    """The Job of a base backup whose first pod was killed; the next one waits until the lock of that has run out."""
     job = "e2e-killed"
     kubectl("create", "job", "--from=cronjob/postgres-base-backup", job)
+    wait_until(lambda: "backup start archive" in logs(kubectl, job), 100, "the backup begins")
+    kill(pod_of(kubectl, job))
+    yield job
+    kubectl("delete", "job", job)
+
+
+@pytest.fixture
+def bulk(psql: Kubectl) -> Iterator[None]:
+    """Random data, so that the upload of a dump takes some seconds."""
+    block = "(SELECT string_agg(uuid_send(gen_random_uuid()), '') FROM generate_series(1, 500000))"
+    psql(f"CREATE UNLOGGED TABLE bulk AS SELECT n, block FROM {block} random(block), generate_series(1, 12) n")
+    yield
+    psql("DROP TABLE bulk")
+
+
+def test_a_dump_that_is_killed_in_its_upload_leaves_none_and_is_made_again(
+    killed_base: str, bulk: None, kubectl: Kubectl, kill: Callable[[str], None], store: Store
+) -> None:
+    job = "e2e-killed-dump"
+    kubectl("create", "job", "--from=cronjob/postgres-backup", job)
     try:
-        wait_until(lambda: "backup start archive" in logs(kubectl, job), 100, "the backup begins")
-        kubectl("delete", "pod", "--selector", f"job-name={job}", "--grace-period=0", "--force")
-        # The next pod waits until the lock of the killed one has run out.
-        kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=230s")
+        upload = wait_for_a_part(store)
+        kill(pod_of(kubectl, job))
+        # Nothing ends it any more but the bucket's lifecycle.
+        with store.asking("write", upload["Key"]) as client:
+            client.abort_multipart_upload(Bucket=store.settings.bucket, **upload)
+        assert upload["Key"].split("/")[2] not in {dump.id for dump in catalogue(store).dumps}
+        kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=110s")
         report = json.loads(logs(kubectl, job).splitlines()[-1].removeprefix("RESULT "))
     finally:
         kubectl("delete", "job", job)
+    made = next(dump for dump in catalogue(store).dumps if dump.id == report["id"])
+    assert made.valid
+    assert report["tables"]["public.bulk"] == 12
+    assert hashlib.sha256(store.read(made.object_key)).hexdigest() == report["sha256"]
+
+
+def wait_for_a_part(store: Store) -> dict[str, str]:
+    """Key and ID of an upload of which a part is in the store already."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with store.asking("list", "uploads") as client:
+            for found in client.list_multipart_uploads(Bucket=store.settings.bucket).get("Uploads", ()):
+                upload = {"Key": found["Key"], "UploadId": found["UploadId"]}
+                if client.list_parts(Bucket=store.settings.bucket, **upload).get("Parts"):
+                    return upload
+        time.sleep(0.02)
+    raise TimeoutError("no part of a dump is uploaded")
+
+
+def pod_of(kubectl: Kubectl, job: str) -> str:
+    """The newest pod of a Job."""
+    names = kubectl(
+        "get",
+        "pods",
+        "--selector",
+        f"job-name={job}",
+        "--sort-by=.metadata.creationTimestamp",
+        "--output",
+        "jsonpath={.items[*].metadata.name}",
+    )
+    return names.split()[-1]
+
+
+def test_a_base_backup_that_is_killed_is_taken_up_again(killed_base: str, kubectl: Kubectl, store: Store) -> None:
+    kubectl("wait", f"job/{killed_base}", "--for=condition=Complete", "--timeout=230s")
+    report = json.loads(logs(kubectl, killed_base).splitlines()[-1].removeprefix("RESULT "))
     found = catalogue(store)
     assert found.valid_bases[-1].label == report["label"]
     assert (found.unfinished, found.gaps, found.problems) == ((), (), ())
 
 
 def logs(kubectl: Kubectl, job: str) -> str:
+    """Of its newest pod."""
     try:
-        return kubectl("logs", f"job/{job}", "--container=backup")
-    except AssertionError:
+        return kubectl("logs", pod_of(kubectl, job), "--container=backup")
+    except (AssertionError, IndexError):
         return ""
 
 
@@ -156,6 +219,30 @@ def crashed(kubectl: Kubectl) -> bool:
 
 
 @pytest.fixture
+def stopped_store(kubectl: Kubectl, store: Store) -> Iterator[Callable[[], None]]:
+    """The server itself does not run until the function is called, or the test ends."""
+
+    def scale(replicas: int) -> None:
+        kubectl("scale", "deployment/s3", f"--replicas={replicas}", namespace="embedded-s3")
+        kubectl("rollout", "status", "deployment/s3", "--timeout=60s", namespace="embedded-s3")
+
+    def start() -> None:
+        scale(1)
+        wait_until(lambda: answers(store), 60, "the store answers")
+
+    scale(0)
+    yield start
+    start()
+
+
+def answers(store: Store) -> bool:
+    try:
+        return bool(list(store.list("")))
+    except StoreError:
+        return False
+
+
+@pytest.fixture
 def store_is_away(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
     """No pod of the environment reaches the store until the function is called, or the test ends."""
 
@@ -169,17 +256,24 @@ def store_is_away(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
 
 
 def test_a_store_that_is_away_loses_nothing(
-    kubectl: Kubectl, psql: Kubectl, store: Store, store_is_away: Callable[[], None]
+    kubectl: Kubectl,
+    psql: Kubectl,
+    store: Store,
+    store_is_away: Callable[[], None],
+    stopped_store: Callable[[], None],
 ) -> None:
+    """Stopped for longer than a checkpoint; then it runs, but is out of reach while the database starts again."""
     started, failures = psql(STARTED), int(psql(FAILED))
     psql("CREATE TABLE outage AS SELECT generate_series(1, 100000) AS id")
     for _segment in range(3):
         psql("SELECT pg_switch_wal(); INSERT INTO outage SELECT 0")
+    psql("CHECKPOINT")
     wait_until(lambda: int(psql(FAILED)) > failures, 150, "archiving gives up on a segment")
     assert psql(STARTED) == started
     assert not crashed(kubectl)
     # The server waits for its archive_command before it goes.
     kubectl("delete", "pod", "postgres-0", "--wait=false")
+    stopped_store()
     wait_until(lambda: psql_or_none(psql, STARTED) not in (None, started), 240, "another server runs")
     assert int(psql(WAITING)) >= 3
     store_is_away()
