@@ -10,18 +10,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
 from .conftest import NAMESPACE, ROOT, Playbook, command_of, wait_until
+from .documented import commands
 
 Kubectl = Callable[..., str]
 pytestmark = pytest.mark.usefixtures("environment")
 
 CONFIRM = ("-e", "confirm=development")
+# Steps of a swap that take longer than the look at them: a kill that follows the look meets them.
+LONG_STEPS = {"stop-database", "start-database", "start-replicas", "base-backup"}
 WAL = "postgres/pgbackrest/archive/main/"
+BASES = "postgres/pgbackrest/backup/main/"
 # An acknowledged row is one whose number the client was told after the commit.
 WRITER = """
 while [ -e /tmp/write ]; do
@@ -69,34 +74,50 @@ def psql(kubectl: Kubectl) -> Kubectl:
     return run
 
 
+@dataclass(frozen=True)
+class First:
+    """Rows that were acknowledged while a base backup was taken, and a moment just after, before all other rows."""
+
+    rows: list[int]
+    base: str
+    moment: str
+    position: str
+    timeline: int
+
+
 @pytest.fixture(scope="module")
-def first(psql: Kubectl) -> tuple[list[int], str]:
-    """Rows that were acknowledged, and a moment after them and before all others."""
+def first(psql: Kubectl, playbook: Playbook) -> First:
     psql("DROP TABLE IF EXISTS acknowledged; CREATE TABLE acknowledged (n bigserial PRIMARY KEY, at timestamptz)")
     with Writer() as writer:
-        wait_until(lambda: len(writer.acknowledged) >= 30, 60, "30 acknowledged rows")
+        run = playbook("backup", "-e", "what=base")
+        assert run.code == 0, run.output
     time.sleep(1)
-    moment = psql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')")
+    moment, position, timeline = psql(
+        """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.USZ'), pg_current_wal_lsn(),
+            (SELECT timeline_id FROM pg_control_checkpoint())"""
+    ).split("|")
     time.sleep(1)
-    return writer.acknowledged, moment
+    labels = re.findall(r"\b[0-9]{8}-[0-9]{6}F\b", run.output)
+    return First(writer.acknowledged, labels[-1], moment, position, int(timeline))
 
 
 @pytest.fixture(scope="module")
-def load(first: tuple[list[int], str]) -> Iterator[Writer]:
+def load(first: First) -> Iterator[Writer]:
     """A write load that goes on during the recovery, up to the swap."""
     with Writer() as writer:
         yield writer
 
 
 @pytest.fixture(scope="module")
-def archived(first: tuple[list[int], str], load: Writer, playbook: Playbook) -> str:
+def archived(first: First, load: Writer, playbook: Playbook, psql: Kubectl) -> str:
     """The moment, once WAL from after it is in the store: then its plan is proved."""
-    _rows, moment = first
+    wait_until(lambda: load.acknowledged, 60, "a row after the moment")
+    psql("SELECT pg_switch_wal()")
     deadline = time.monotonic() + 300
-    while (run := pitr(playbook, moment, "--check")).code != 0:
+    while (run := pitr(playbook, first.moment, "--check")).code != 0:
         assert time.monotonic() < deadline, run.failure
-        time.sleep(5)
-    return moment
+        time.sleep(2)
+    return first.moment
 
 
 def pitr(playbook: Playbook, target: str = "", *arguments: str) -> Any:
@@ -159,8 +180,12 @@ def test_there_is_nothing_to_swap_yet(playbook: Playbook, action: str) -> None:
     assert "No recovery is ready" in run.failure or "There is nothing to revert" in run.failure
 
 
-def test_the_plan_alone_changes_nothing(playbook: Playbook, kubectl: Kubectl, archived: str) -> None:
-    run = pitr(playbook, archived, "--check")
+@pytest.mark.parametrize("kind", ["time", "xid"])
+def test_the_plan_alone_changes_nothing(
+    playbook: Playbook, kubectl: Kubectl, psql: Kubectl, archived: str, kind: str
+) -> None:
+    target = archived if kind == "time" else f"xid:{psql('SELECT txid_current()')}"
+    run = pitr(playbook, target, "--check")
     assert run.code == 0, run.output
     assert "is proved possible" in run.output
     assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap", "-o", "name")
@@ -218,8 +243,10 @@ def test_wal_with_another_content_stops_the_recovery(
     assert record(kubectl)["state"] == "restoring"
 
 
-def test_a_killed_restore_pod_and_a_killed_controller(playbook: Playbook, kubectl: Kubectl, archived: str) -> None:
-    """Both at once: the pod without a word, and the playbook that waits for it."""
+def test_a_killed_restore_pod_and_a_killed_controller(
+    playbook: Playbook, kubectl: Kubectl, kill: Callable[[str], None], archived: str
+) -> None:
+    """Both at once, by SIGKILL: the pod, and the playbook that waits for it."""
     with background("-e", f"target={archived}"):
         pod = wait_until(
             lambda: kubectl(
@@ -235,17 +262,29 @@ def test_a_killed_restore_pod_and_a_killed_controller(playbook: Playbook, kubect
             120,
             "the restore runs",
         )
-        kubectl("delete", *pod.split(), "--grace-period=0", "--force")
+        kill(pod.strip().removeprefix("pod/"))
     run = wait_until(lambda: (done := pitr(playbook, archived)).code == 0 and done, 300, "the restore is done again")
     assert "amcheck        passed" in run.output
 
 
-def test_exactly_the_rows_up_to_the_moment(psql: Kubectl, kubectl: Kubectl, first: tuple[list[int], str]) -> None:
-    rows, _moment = first
-    found = psql("SELECT n FROM acknowledged ORDER BY n", pod="postgres-recovery-0").splitlines()
-    assert [int(line) for line in found] == rows
-    report = json.loads(record(kubectl)["report"])
-    assert report["tables"]["public.acknowledged"] == len(rows)
+def recovered_rows(as_documented: Callable[..., str]) -> list[int]:
+    """As a person looks at the copy."""
+    (look,) = (command for command in commands("recovery.md") if "postgres-recovery-0" in command)
+    # The prompt's answers, without the decoration of a terminal.
+    shown = as_documented(
+        look, typed="\\pset format unaligned\n\\pset tuples_only\nSELECT n FROM acknowledged ORDER BY n;\n"
+    )
+    return [int(line) for line in shown.splitlines() if line.isdigit()]
+
+
+def test_exactly_the_rows_of_the_base_backup_under_load(
+    kubectl: Kubectl, as_documented: Callable[..., str], first: First
+) -> None:
+    assert recovered_rows(as_documented) == first.rows
+    found = record(kubectl)
+    report = json.loads(found["report"])
+    assert json.loads(found["plan"])["base"] == first.base
+    assert report["tables"]["public.acknowledged"] == len(first.rows)
     assert report["timeline"] > 1
 
 
@@ -253,6 +292,17 @@ def test_a_second_recovery_is_refused_while_one_is_there(playbook: Playbook, arc
     assert "is restored already: swap it in" in pitr(playbook, "latest").failure
     run = pitr(playbook, archived)
     assert run.code == 0, run.output
+
+
+def test_a_copy_that_nobody_wants_makes_room_for_another(
+    playbook: Playbook, kubectl: Kubectl, as_documented: Callable[..., str], first: First
+) -> None:
+    run = playbook("pitr", "-e", "remove=true")
+    assert run.code == 0, run.output
+    assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap,statefulset", "-o", "name")
+    run = pitr(playbook, f"lsn:{first.position}", "-e", f"timeline={first.timeline}")
+    assert run.code == 0, run.output
+    assert recovered_rows(as_documented) == first.rows
 
 
 @contextmanager
@@ -272,16 +322,16 @@ def recorded_steps() -> Iterator[Iterator[str]]:
         process.wait()
 
 
-def test_a_swap_that_is_killed_at_every_step(playbook: Playbook, psql: Kubectl, first: tuple[list[int], str]) -> None:
+def test_a_swap_that_is_killed_again_and_again(playbook: Playbook, psql: Kubectl, first: First) -> None:
+    """At every step but those that pass before the kill: the unit tests of the exchange kill it at every request."""
     killed: list[str] = []
     while "swapped" not in killed:
         with recorded_steps() as steps, background("-e", "swap=true", *CONFIRM):
             killed.append(next(step for step in steps if step != "restored" and step not in killed))
     run = playbook("pitr", "-e", "swap=true", *CONFIRM)
     assert run.code == 0, run.output
-    assert len(killed) > 7, killed
-    rows, _moment = first
-    assert [n for n in primary_rows(psql) if n <= rows[-1]] == rows
+    assert {step.removeprefix("swapping ") for step in killed} >= LONG_STEPS, killed
+    assert [n for n in primary_rows(psql) if n <= first.rows[-1]] == first.rows
 
 
 def test_after_the_swap_all_is_as_before(playbook: Playbook, kubectl: Kubectl, psql: Kubectl, tmp_path: Any) -> None:
@@ -305,18 +355,31 @@ def test_after_the_swap_all_is_as_before(playbook: Playbook, kubectl: Kubectl, p
     assert playbook("pitr", "-e", "swap=true", *CONFIRM).changed == 0
 
 
+def test_no_pod_that_starts_again_is_another_primary(playbook: Playbook, kubectl: Kubectl, psql: Kubectl) -> None:
+    kubectl("delete", "pod", "postgres-0", "postgres-replica-0")
+    for name in ("postgres", "postgres-replica"):
+        kubectl("rollout", "status", f"statefulset/{name}", "--timeout=200s")
+    topology = kubectl("get", "configmap", "postgres-topology", "-o", "jsonpath={.data.primary}")
+    assert topology == "postgres-0"
+    assert psql("SELECT pg_is_in_recovery()") == "f"
+    assert psql("SELECT pg_is_in_recovery()", pod="postgres-replica-0") == "t"
+    run = playbook("deploy")
+    assert (run.code, run.changed) == (0, 0), run.output
+
+
 def test_the_way_back_has_every_row_of_before_the_swap(
-    playbook: Playbook, psql: Kubectl, load: Writer, first: tuple[list[int], str], kubectl: Kubectl
+    playbook: Playbook, psql: Kubectl, load: Writer, first: First, kubectl: Kubectl
 ) -> None:
     kept = record(kubectl)["kept"]
-    # What the load was told before the fence is in the volume that was taken out; what came after is on the other timeline.
-    written_after = set(primary_rows(psql))
     load.__exit__()
-    before = [n for n in load.acknowledged if load.acknowledged.index(n) < _turn(load.acknowledged)]
+    # What the load was told before the fence is in the volume that was taken out; what came after is on the other timeline.
+    turn = _turn(load.acknowledged)
+    before, after = load.acknowledged[:turn], load.acknowledged[turn:]
+    assert after
+    assert set(first.rows) | set(after) <= set(primary_rows(psql))
     run = playbook("pitr", "-e", "revert=true", *CONFIRM)
     assert run.code == 0, run.output
-    assert set(before) | set(first[0]) <= set(primary_rows(psql))
-    assert written_after
+    assert set(first.rows) | set(before) <= set(primary_rows(psql))
     swapped = json.loads(record(kubectl)["report"])["timeline"]
     assert int(psql("SELECT timeline_id FROM pg_control_checkpoint()")) > swapped
     assert psql("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'") == "postgres-replica-0"
@@ -337,9 +400,39 @@ def test_what_is_left_is_removed_with_confirmation_alone(playbook: Playbook, kub
     assert "postgres-recovery" not in kubectl("get", "configmap", "-o", "name")
 
 
-def test_a_verification_reports_time_and_age(playbook: Playbook, store: Store) -> None:
+def test_a_damaged_newest_backup_is_found_by_its_verification(
+    playbook: Playbook, kubectl: Kubectl, store: Store
+) -> None:
+    newest = max(found.key for found in store.list(BASES) if found.key.endswith("F/backup.manifest"))
+    files = [found for found in store.list(newest.removesuffix("backup.manifest")) if "/pg_data/" in found.key]
+    largest = max(files, key=lambda found: found.size)
+    content = bytearray(store.read(largest.key))
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    with damaged(store, largest.key, bytes(content)):
+        run = playbook("verify_backups")
+    assert run.code != 0
+    assert "restore ended with code" in run.failure
+    assert "restoring base backup" in kubectl("logs", "job/backup-verify-now")
+
+
+def test_a_verification_reports_time_and_age_and_leaves_nothing(
+    playbook: Playbook, kubectl: Kubectl, store: Store
+) -> None:
     run = playbook("verify_backups")
     assert run.code == 0, run.output
     assert "restored and proved in" in run.output
     reports = [found.key for found in store.list("verifications/")]
     assert json.loads(store.read(reports[-1]))["ok"] is True
+    wait_until(lambda: "backup-verify" not in kubectl("get", "pod,pvc,job", "-o", "name"), 60, "the instance is gone")
+    # It looks once a minute, and when it starts.
+    kubectl("delete", "pod", "--selector", "app=backup-exporter")
+    script = "import urllib.request as u; print(u.urlopen('http://localhost:9188/metrics').read().decode())"
+
+    def ages() -> list[str]:
+        text = kubectl("exec", "deployment/backup-exporter", "--", "python3", "-c", script)
+        assert 'hustlex_backup_failed{kind="verify"} 0.0' in text
+        return re.findall(r"^hustlex_backup_verified_(?:age|restore)_seconds ([0-9.]+)$", text, re.MULTILINE)
+
+    age, restore = wait_until(ages, 60, "the exporter tells of the verification")
+    assert float(age) < 120
+    assert float(restore) > 0
