@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
-from .conftest import NAMESPACE, ROOT, Playbook, Run
+from .conftest import NAMESPACE, ROOT, Playbook, Run, command_of
 
 Kubectl = Callable[..., str]
 pytestmark = pytest.mark.usefixtures("environment")
@@ -54,6 +55,16 @@ def databases(psql: Kubectl) -> list[str]:
     ).split()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_schedules(kubectl: Kubectl) -> Iterator[None]:
+    """What these tests took last is the latest backup."""
+    for suspend in (True, False):
+        for name in ("postgres-backup", "redis-backup"):
+            kubectl("patch", "cronjob", name, "--patch", json.dumps({"spec": {"suspend": suspend}}))
+        if suspend:
+            yield
+
+
 @pytest.fixture(scope="module")
 def dump(playbook: Playbook, kubectl: Kubectl) -> Iterator[str]:
     """The ID of a dump of some megabytes; the row `later` is not in it."""
@@ -70,22 +81,18 @@ def dump(playbook: Playbook, kubectl: Kubectl) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def restored(playbook: Playbook, dump: str) -> Run:
-    run = playbook("restore", "-e", f"backup={dump}")
+    run = playbook("restore", "-e", "backup=latest")
     assert run.code == 0, run.output
     return run
 
 
-def test_restores_beside_and_says_what_comes_next(restored: Run, dump: str, psql: Kubectl, kubectl: Kubectl) -> None:
+def test_restores_beside_and_says_what_comes_next(
+    restored: Run, dump: str, psql: Kubectl, as_documented: Callable[..., str]
+) -> None:
     name = f"hustlex_restored_{dump.lower()}"
     assert databases(psql) == [name]
-    look = re.findall(r"kubectl exec -it (svc/postgres -c postgres .*psql \S+)\"", restored.output)[0].replace(
-        "--", "--"
-    )
-    words = look.split()
-    assert (
-        kubectl("exec", *words[:3], "--", "psql", words[-1], "-qAtc", "SELECT count(*) FROM ballast").strip()
-        == "400000"
-    )
+    (look,) = re.findall(r"kubectl exec -it svc/postgres -c postgres .*psql \w+", restored.output)
+    assert "400000" in as_documented(look, typed="SELECT count(*) FROM ballast;\n")
     assert psql("SELECT count(*) FROM later", name) == "0"
     assert psql("SELECT count(*) FROM later") == "1"
     assert f"-e backup={dump} -e swap=true -e confirm=development" in restored.output
@@ -98,7 +105,7 @@ def test_clients_see_a_short_break_and_the_way_back_works(
     clients = [
         subprocess.Popen([*command, host], stdout=subprocess.PIPE, text=True) for host in ("postgres", "pgbouncer")
     ]
-    swapped = playbook("restore", "-e", "swap=true", *CONFIRM)
+    swapped = playbook("restore", "-e", f"backup={dump}", "-e", "swap=true", *CONFIRM)
     outputs = [client.communicate(timeout=120)[0] for client in clients]
     assert swapped.code == 0, swapped.output
     for output in outputs:
@@ -148,23 +155,24 @@ def test_a_damaged_dump_becomes_visible_to_nobody(dump: str, playbook: Playbook,
 
 
 def test_a_restore_whose_pod_is_killed_begins_anew(
-    dump: str, playbook: Playbook, psql: Kubectl, kubectl: Kubectl
+    dump: str, playbook: Playbook, psql: Kubectl, kubectl: Kubectl, kill: Callable[[str], None]
 ) -> None:
-    killer = threading.Thread(target=kill_when, args=(psql, kubectl, f"hustlex_restoring_{dump.lower()}"))
+    killer = threading.Thread(target=kill_when, args=(psql, kubectl, kill, f"hustlex_restoring_{dump.lower()}"))
     killer.start()
     cut_off = playbook("restore", "-e", f"backup={dump}")
     killer.join()
     assert cut_off.code != 0, cut_off.output
     assert playbook("restore", "-e", f"backup={dump}").code == 0
     assert databases(psql) == [f"hustlex_restored_{dump.lower()}"]
-    assert playbook("restore", "-e", "remove=true").code == 0
+    assert playbook("restore", "-e", f"backup={dump}", "-e", "remove=true").code == 0
 
 
-def kill_when(psql: Kubectl, kubectl: Kubectl, database: str) -> None:
+def kill_when(psql: Kubectl, kubectl: Kubectl, kill: Callable[[str], None], database: str) -> None:
     deadline = time.monotonic() + 60
     while database not in databases(psql) and time.monotonic() < deadline:
         time.sleep(0.1)
-    kubectl("delete", "pod", "--selector", "app=restore-dump", "--force", "--grace-period=0")
+    selector = ["--selector", "app=restore-dump", "--field-selector", "status.phase=Running"]
+    kill(kubectl("get", "pod", *selector, "--output", "name").strip().removeprefix("pod/"))
 
 
 @pytest.fixture
@@ -190,8 +198,9 @@ def snapshot(playbook: Playbook, kubectl: Kubectl) -> str:
 def test_redis_has_the_snapshot_and_its_log_and_goes_back(
     snapshot: str, playbook: Playbook, redis: Kubectl, kubectl: Kubectl
 ) -> None:
-    done = playbook("restore_redis", "-e", f"backup={snapshot}", *CONFIRM)
+    done = playbook("restore_redis", "-e", "backup=latest", *CONFIRM)
     assert done.code == 0, done.output
+    assert f"of snapshot {snapshot}" in done.output
     assert (redis("exists", "later"), redis("get", "e2e:1000")) == ("0", "1000")
     # What a restart loads is the log, not the snapshot.
     redis("set", "after", "1")
@@ -208,16 +217,7 @@ def test_redis_has_the_snapshot_and_its_log_and_goes_back(
 def test_a_redis_restore_whose_controller_is_killed_goes_on(
     snapshot: str, playbook: Playbook, redis: Kubectl, read: Callable[..., Any]
 ) -> None:
-    command = ["ansible-playbook", "playbooks/restore_redis.yml", "-i", "inventories/development"]
-    command += [
-        "-e",
-        "@tests/variables.yml",
-        "-e",
-        f"hustlex_namespace={NAMESPACE}",
-        "-e",
-        f"backup={snapshot}",
-        *CONFIRM,
-    ]
+    command = command_of("restore_redis", "-e", f"backup={snapshot}", *CONFIRM)
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while read("statefulset", "redis")["spec"]["replicas"] > 0:
