@@ -98,7 +98,7 @@ def test_a_bad_version_ends_with_the_old_one_serving(release, releases, version,
     assert run.code != 0, run.output
     ending = report(run)
     assert re.search(
-        rf"Deploy \d+ \({version}\) failed: release {before['number']} \({SECOND}\) (still runs|runs again)", ending
+        rf"Release \d+ \({version}\) failed: release {before['number']} \({SECOND}\) (still runs|runs again)", ending
     )
     for word in words:
         assert word in ending, run.output
@@ -139,7 +139,7 @@ def test_the_team_is_told_and_the_log_is_kept(release, releases, tmp_path):
         f"HustleX development: deploy of {SECOND} begins",
         f"HustleX development: release {releases()[1]['number']} ({SECOND}) runs",
         "HustleX development: deploy of v2-crash-at-start begins",
-        f"HustleX development: Deploy {releases()[0]['number']} (v2-crash-at-start)",
+        f"HustleX development: Release {releases()[0]['number']} (v2-crash-at-start)",
     ]
     assert [json.loads(line)["result"] for line in log.read_text().splitlines()] == ["good", "failed"]
     assert {each["who"] for each in releases()[:2]} == {"ada"}

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
             case "version":
                 _version(options.json)
     except CommandError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return error.code
     return Exit.OK
 
