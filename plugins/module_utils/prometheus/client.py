@@ -1,0 +1,108 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Instant queries to Prometheus, at its own address or through the service proxy of a Kubernetes API server.
+
+The API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from ..kube.client import Client
+from ..kube.errors import KubeError
+from .errors import READ_SECONDS, QueryRefusedError, SettingsError, UnavailableError
+
+_PATH = "/api/v1/query"
+_NOT_PROMETHEUS = "does not answer as Prometheus does: is its address right?"
+# [https:]name:port, where the port is a number or the Service's name for it.
+_SERVICE = re.compile(r"(https?:)?[a-z]([-a-z0-9]{0,61}[a-z0-9])?:[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+class Source(Protocol):
+    """Where Prometheus is."""
+
+    @property
+    def name(self) -> str: ...
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of one request; raises UnavailableError without an answer."""
+
+
+class Prometheus:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def numbers(self, query: str, time: str = "") -> list[float]:
+        """The value of each series that the query gives now, or at an RFC 3339 time.
+
+        Raises QueryRefusedError for a query that will never be answered, and UnavailableError for whatever else is no answer.
+        """
+        parameters = {"query": query, "time": time} if time else {"query": query}
+        data = self._data(f"{_PATH}?{urlencode(parameters)}")
+        try:
+            kind, found = data["resultType"], data["result"]
+            if kind == "scalar":
+                return [float(found[1])]
+            if kind == "vector":
+                return [float(series["value"][1]) for series in found]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UnavailableError(f"{self._source.name} {_NOT_PROMETHEUS}") from error
+        raise QueryRefusedError(f"it gives a {kind}, and a gate compares numbers")
+
+    def _data(self, path: str) -> Any:
+        status, raw = self._source.get(path)
+        body = _decoded(raw)
+        # Prometheus says `error`; an API server that cannot get to it says `message`.
+        problem = str(body.get("error") or body.get("message") or _phrase(status)).strip().rstrip(".")
+        if status == HTTPStatus.BAD_REQUEST and body.get("errorType") == "bad_data":
+            raise QueryRefusedError(problem)
+        if status != HTTPStatus.OK:
+            raise UnavailableError(f"{self._source.name} gives no answer ({status}): {problem}.")
+        return body.get("data")
+
+
+class ServiceProxy:
+    """Prometheus behind a Service, reached with the login to the cluster; connect logs in."""
+
+    def __init__(self, connect: Callable[[], Client], namespace: str, service: str) -> None:
+        if not _SERVICE.fullmatch(service):
+            raise SettingsError(f'service must be "name:port", such as "prometheus:9090", not "{service}".')
+        if not namespace:
+            raise SettingsError(f"Give the namespace of Service {service}.")
+        self._connect, self._namespace, self._service = connect, namespace, service
+        self._client: Client | None = None
+
+    @property
+    def name(self) -> str:
+        return f"Prometheus behind Service {self._service} in namespace {self._namespace}"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        proxy = f"/api/v1/namespaces/{self._namespace}/services/{self._service}/proxy"
+        try:
+            self._client = self._client or self._connect()
+            status, body = self._client.ask(f"{proxy}{path}", timeout=READ_SECONDS)
+        except KubeError as error:
+            raise UnavailableError(f"{self.name} cannot be asked: {error}") from error
+        if status == HTTPStatus.UNAUTHORIZED:
+            self._client = None  # credentials of a login command last minutes only
+        return status, body
+
+
+def _decoded(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"
