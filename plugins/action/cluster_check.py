@@ -63,16 +63,13 @@ class ActionModule(ActionBase):
         return {"failed": bool(findings), "msg": " ".join(findings), "version": version}
 
     def _rights(self, client: Client, namespace: str) -> list[str]:
-        """One request says nearly always all; an authoriser that cannot list its rules is asked about each right."""
         rules = client.rules(namespace)
 
+        def may(right: requirements.Right) -> bool:
+            return client.may(right.verb, right.group, right.resource, namespace)
+
         def missing(rights: Iterable[requirements.Right]) -> list[requirements.Right]:
-            return [
-                right
-                for right in rights
-                if not requirements.covers(rules, right)
-                and not client.may(right.verb, right.group, right.resource, namespace)
-            ]
+            return requirements.missing(rights, rules, may)
 
         for sentence in requirements.check_helpful_rights(missing(requirements.HELPFUL_RIGHTS), namespace):
             display.warning(sentence)

@@ -16,6 +16,9 @@ from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
+from ..module_utils.prometheus.address import Address
+from ..module_utils.prometheus.client import Prometheus, ServiceProxy
+from ..module_utils.prometheus.errors import SettingsError
 from ..module_utils.release import preflight
 from ..module_utils.release.checks import FAILED, OK, SKIPPED, Check
 from ..module_utils.release.preflight import PROBE, PROBE_COMMAND, Code, DryRun, Rules
@@ -67,7 +70,7 @@ class ActionModule(ActionBase):
             if problem:
                 raise KubeError(problem)
             result.update(self._look(arguments, task_vars or {}))
-        except KubeError as error:
+        except (KubeError, SettingsError) as error:
             result.update(failed=True, msg=str(error))
         return result
 
@@ -94,7 +97,9 @@ class ActionModule(ActionBase):
             checks = [
                 image_check,
                 manifest_check or Check("manifests", OK, f"{len(found.changes)} objects, {len(changes)} to change"),
-                *preflight.checklist(client, namespace, desired, _rules(arguments), code, running),
+                *preflight.checklist(
+                    client, namespace, desired, _rules(arguments), code, running, _prometheus(arguments)
+                ),
             ]
         answer = _answer(arguments, code, desired, found, running, checks, needed, started)
         return self._judged(answer, checks, arguments)
@@ -169,9 +174,19 @@ def _answer(
 def _rules(arguments: dict[str, Any]) -> Rules:
     names = (
         "environment", "secret", "secret_keys", "config", "config_keys", "backup_cron_job", "backup_max_age_hours",
-        "freeze_windows", "ignore_freeze", "allow_breaking_migration",
+        "freeze_windows", "ignore_freeze", "allow_breaking_migration", "watch_seconds", "watch_required",
     )  # fmt: skip
     return Rules(**{name: arguments[name] for name in names})
+
+
+def _prometheus(arguments: dict[str, Any]) -> Prometheus | None:
+    if arguments["prometheus_url"]:
+        return Prometheus(Address(arguments["prometheus_url"]))
+    if arguments["prometheus_service"]:
+        options = auth_options(arguments)
+        service = ServiceProxy(lambda: Client(login(options)), arguments["namespace"], arguments["prometheus_service"])
+        return Prometheus(service)
+    return None
 
 
 def _with_command(manifest: dict[str, Any], image: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from metrics_server import ApiServerDouble, PrometheusServer
 from plays import ROOT, Played, Player
 from servers import Postgres, Redis, wait_for
 
-GATES: dict[str, Any] = yaml.safe_load((ROOT / "roles/app/vars/gates.yml").read_text(encoding="utf-8"))
+GATES: dict[str, Any] = yaml.safe_load((ROOT / "roles/app/vars/main/gates.yml").read_text(encoding="utf-8"))
 # All run side by side, as pods hustlex-api-VERSION-x2x4z.
 FAULTS: dict[str, dict[str, str]] = {
     "good": {},

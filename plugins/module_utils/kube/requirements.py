@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,11 @@ def covers(rules: Iterable[Mapping[str, Any]], right: Right) -> bool:
         and not rule.get("resourceNames")
         for rule in rules
     )
+
+
+def missing(rights: Iterable[Right], rules: Sequence[Mapping[str, Any]], may: Callable[[Right], bool]) -> list[Right]:
+    """Which rights the user lacks. The listed rules say nearly always all; what they do not list, `may` is asked about."""
+    return [right for right in rights if not covers(rules, right) and not may(right)]
 
 
 def check_rights(missing: Iterable[Right], namespace: str) -> list[str]:

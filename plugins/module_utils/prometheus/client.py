@@ -54,6 +54,14 @@ class Prometheus:
             raise UnavailableError(f"{self._source.name} {_NOT_PROMETHEUS}") from error
         raise QueryRefusedError(f"it gives a {kind}, and a gate compares numbers")
 
+    def labels(self, query: str, label: str) -> list[str]:
+        """The value of a label of each series that the query gives now; raises as `numbers` does."""
+        data = self._data(f"{_PATH}?{urlencode({'query': query})}")
+        try:
+            return [str(series["metric"].get(label, "")) for series in data["result"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UnavailableError(f"{self._source.name} {_NOT_PROMETHEUS}") from error
+
     def _data(self, path: str) -> Any:
         status, raw = self._source.get(path)
         body = _decoded(raw)

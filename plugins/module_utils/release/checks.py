@@ -37,12 +37,6 @@ class Schema:
     database_min_compatible: int | None
 
 
-def rights(missing: Sequence[str]) -> Check:
-    if not missing:
-        return Check("rights", OK, "all that a release does is allowed")
-    return Check("rights", FAILED, f"This login may not {', '.join(missing)}: ask for a role that may.")
-
-
 def secrets(secret: Object | None, keys: Iterable[str], environment: str) -> Check:
     if secret is None:
         return Check(
@@ -173,6 +167,28 @@ def freeze(end: tuple[datetime, str] | None, ignored: bool) -> Check:
     return Check(
         "freeze", FAILED, f"Nothing is released {words}: wait, or -e app_ignore_freeze=true if it must be now."
     )
+
+
+def watch(seconds: int, has_prometheus: bool, required: bool) -> Check:
+    if seconds <= 0:
+        return Check("watch", SKIPPED, "app_watch_seconds is 0")
+    if has_prometheus:
+        return Check("watch", OK, f"{seconds} s after the release")
+    words = f"The watch window of {seconds} s has no Prometheus: set app_prometheus_url or app_prometheus_service"
+    if required:
+        return Check("watch", FAILED, f"{words}, or app_watch_seconds to 0.")
+    return Check("watch", WARNING, f"{words}; without one it has no verdict.")
+
+
+def alerts(firing: Sequence[str] | None, problem: str) -> Check:
+    """firing: names of critical alerts, None when nobody could be asked."""
+    if firing is None:
+        return Check("alerts", WARNING if problem else SKIPPED, problem or "no Prometheus is configured")
+    if firing:
+        return Check(
+            "alerts", FAILED, f"Critical alerts are firing: {', '.join(sorted(set(firing)))}. See to them first."
+        )
+    return Check("alerts", OK, "no critical alert is firing")
 
 
 def is_ready(node: Object) -> bool:

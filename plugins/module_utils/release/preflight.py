@@ -16,6 +16,9 @@ from ..kube.job import Order, run_job
 from ..kube.kinds import WELL_KNOWN
 from ..kube.live import LiveSet
 from ..kube.manifests import Manifest
+from ..kube.requirements import Right, check_rights, missing
+from ..prometheus.client import Prometheus
+from ..prometheus.errors import QueryRefusedError, UnavailableError
 from . import checks
 from .checks import FAILED, OK, SKIPPED, Check
 from .freeze import frozen_until
@@ -26,12 +29,17 @@ PROBE = "hustlex-preflight"
 # The working directory of the image holds `api`, and its version says what it needs: docs/application.md.
 PROBE_COMMAND = ("./api", "version", "--json")
 RIGHTS = (
-    ("patch", "apps", "deployments"), ("list", "apps", "deployments"), ("create", "", "configmaps"),
-    ("delete", "", "configmaps"), ("create", "batch", "jobs"), ("delete", "batch", "jobs"), ("list", "", "pods"),
-    ("get", "", "pods/log"), ("get", "", "services/proxy"), ("create", "coordination.k8s.io", "leases"),
-    ("patch", "coordination.k8s.io", "leases"), ("patch", "policy", "poddisruptionbudgets"),
-    ("patch", "autoscaling", "horizontalpodautoscalers"),
-)  # fmt: skip
+    *(Right(verb, "apps", "deployments") for verb in ("list", "create", "patch")),
+    *(Right(verb, "", "configmaps") for verb in ("list", "create", "delete")),
+    *(Right(verb, "batch", "jobs") for verb in ("get", "create", "patch", "delete")),
+    *(Right(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch")),
+    Right("patch", "autoscaling", "horizontalpodautoscalers"),
+    Right("patch", "policy", "poddisruptionbudgets"),
+    Right("list", "", "pods"),
+    Right("get", "", "pods/log"),
+    Right("get", "", "services/proxy"),
+)
+FIRING = 'ALERTS{alertstate="firing",severity="critical"}'
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Rules:
     freeze_windows: Sequence[Mapping[str, Any]]
     ignore_freeze: bool
     allow_breaking_migration: bool
+    watch_seconds: int
+    watch_required: bool
 
 
 @dataclass
@@ -106,7 +116,13 @@ def dry_run(client: Client, name: str, namespace: str, desired: Sequence[Manifes
 
 
 def checklist(
-    client: Client, namespace: str, desired: Sequence[Manifest], rules: Rules, code: Code, running: Release | None
+    client: Client,
+    namespace: str,
+    desired: Sequence[Manifest],
+    rules: Rules,
+    code: Code,
+    running: Release | None,
+    prometheus: Prometheus | None,
 ) -> list[Check]:
     """All that is asked before a release, in the order of the guide's list."""
     now = client.now()
@@ -115,7 +131,7 @@ def checklist(
     deployments = [item for item in desired if item["kind"] == "Deployment"]
     misfits = capacity.misfits(desired, nodes)
     return [
-        checks.rights(_missing_rights(client, namespace)),
+        _rights(client, namespace),
         checks.secrets(_find(client, "Secret", namespace, rules.secret), rules.secret_keys, rules.environment),
         checks.config(_find(client, "ConfigMap", namespace, rules.config), rules.config_keys),
         checks.nodes(nodes),
@@ -126,6 +142,8 @@ def checklist(
         checks.backup(_cron_job(client, namespace, rules), now, rules.backup_max_age_hours),
         checks.schema(_schema(client, namespace, code, running), rules.allow_breaking_migration),
         checks.freeze(frozen_until(rules.freeze_windows, now), rules.ignore_freeze),
+        checks.watch(rules.watch_seconds, prometheus is not None, rules.watch_required),
+        _alerts(prometheus),
     ]
 
 
@@ -146,10 +164,21 @@ def _refused(wanted: str, reason: str, found: evidence.Evidence | None) -> str:
     return f"The image {wanted} does not run on this cluster: {reason}"
 
 
-def _missing_rights(client: Client, namespace: str) -> list[str]:
-    return [
-        f"{verb} {resource}" for verb, group, resource in RIGHTS if not client.may(verb, group, resource, namespace)
-    ]
+def _rights(client: Client, namespace: str) -> Check:
+    def may(right: Right) -> bool:
+        return client.may(right.verb, right.group, right.resource, namespace)
+
+    sentences = check_rights(missing(RIGHTS, client.rules(namespace), may), namespace)
+    if sentences:
+        return Check("rights", FAILED, " ".join(sentences))
+    return Check("rights", OK, "all that a release does is allowed")
+
+
+def _alerts(prometheus: Prometheus | None) -> Check:
+    try:
+        return checks.alerts(prometheus.labels(FIRING, "alertname") if prometheus else None, "")
+    except (QueryRefusedError, UnavailableError) as error:
+        return checks.alerts(None, str(error))
 
 
 def _schema(client: Client, namespace: str, code: Code, running: Release | None) -> checks.Schema:
