@@ -1,0 +1,101 @@
+"""The watch window on the real thing: what fails only after it serves is undone, and no verdict is never a good one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import HTTP, NAMESPACE
+from .load import Load
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+from metrics_server import PrometheusServer
+
+WINDOW = 40
+GOOD = "1.0.0"
+
+
+@pytest.fixture(scope="module")
+def prometheus(environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """Scrapes the API through its Service, as the one pod that there is."""
+    port = int(HTTP.rpartition(":")[2])
+    labels = {"namespace": NAMESPACE, "pod": "hustlex-api-through-its-service"}
+    server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), {port: labels})
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def release(playbook, prometheus):
+    def run(version: str, **faults: str) -> Any:
+        watch = {
+            "app_version": version,
+            "app_prometheus_url": prometheus.url,
+            "app_watch_seconds": WINDOW,
+            "app_watch_minimum_requests": 50,
+            "app_min_ready_seconds": 1,
+            "app_environment": faults,
+        }
+        return playbook("deploy", "--tags", "app", "-e", json.dumps(watch))
+
+    return run
+
+
+@pytest.fixture
+def load(environment) -> Iterator[Load]:
+    with Load(HTTP, rate=20, timeout=15, max_seconds=400) as running:
+        yield running
+
+
+def version() -> str:
+    with urllib.request.urlopen(f"{HTTP}/api/v1/health", timeout=10) as answer:
+        return str(json.load(answer)["version"])
+
+
+def test_errors_that_come_later_are_undone(release, load):
+    run = release("v2-errors", FAULT_ERRORS_AFTER_SECONDS="10")
+    assert run.code != 0, run.output
+    assert "failed: release" in run.failure
+    assert "errors" in run.failure
+    assert version() == GOOD
+    failures = load.results.failures
+    assert failures, "the version that fails failed nothing: nothing was shown"
+    first, last = failures[0].at, failures[-1].at
+    assert last - first < WINDOW + 30, "requests failed longer than the watch window and the way back take"
+
+
+def test_slowness_that_comes_later_is_undone(release, load):
+    run = release("v2-slow", FAULT_SLOW_AFTER_SECONDS="5")
+    assert run.code != 0, run.output
+    assert "p95" in run.failure
+    assert version() == GOOD
+    assert load.results.failed == 0, load.results.failures[:5]
+
+
+def test_a_good_version_passes_the_window_and_says_so(release, load, read):
+    run = release("v2")
+    assert run.code == 0, run.output
+    records = read("configmaps", "--selector", "hustlex.app/release-result=good")["items"]
+    summaries = [json.loads(item["metadata"]["annotations"]["hustlex.app/release-summary"]) for item in records]
+    newest = max(summaries, key=lambda each: each["number"])
+    assert any(sentence.startswith("passed: ") for sentence in newest["verification"]), newest
+
+
+def test_without_an_answer_there_is_no_verdict(playbook, prometheus):
+    """Where a verdict is required, none is a failure; elsewhere the release stays and the record says so."""
+    prometheus.stop()
+    quiet = {"app_prometheus_url": prometheus.url, "app_watch_seconds": 5, "app_min_ready_seconds": 1}
+    run = playbook(
+        "deploy", "--tags", "app", "-e", json.dumps({**quiet, "app_version": GOOD, "app_fail_on_inconclusive": True})
+    )
+    assert run.code != 0, run.output
+    assert version() == "v2"
+    run = playbook("deploy", "--tags", "app", "-e", json.dumps({**quiet, "app_version": GOOD}))
+    assert run.code == 0, run.output
+    assert version() == GOOD
