@@ -92,6 +92,8 @@ class ActionModule(ActionBase):
             for path in sorted(folder.rglob("templates/**/*.j2"))
             if path.parent.name not in OPERATIONS and "containers:" in path.read_text("utf-8")
         ]
+        # Lookups find the role's files as they do in its own tasks.
+        variables = {**variables, "ansible_search_path": [str(folder)], "role_path": str(folder)}
         return [item for _file, item in manifests.load(render(self._templar, paths, [str(folder)], variables))]
 
     def _readable(self, client: Client, kind: Kind, check: Any) -> list[str]:

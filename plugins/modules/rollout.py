@@ -128,6 +128,11 @@ changes:
   type: list
   elements: str
   sample: [Deployment pgbouncer goes back to revision 3]
+replica_sets:
+  description: Of each Deployment the ReplicaSet that its pods are of, whose name theirs begin with.
+  returned: when all is rolled out
+  type: dict
+  sample: {hustlex-api: hustlex-api-6f74df7cc4}
 evidence:
   description: What is known about the workload that failed or is not ready in time, with values of Secrets hidden.
   returned: on failure

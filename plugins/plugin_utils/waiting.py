@@ -11,9 +11,11 @@ from ..module_utils.kube import evidence
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.diagnosis import Finding, describe
 from ..module_utils.kube.errors import KubeError
+from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.lease import keeper
 from ..module_utils.kube.login import login
 from ..module_utils.kube.rollout import Limits, Look, Outcome, Scope, Waiter
+from ..module_utils.kube.workload import current_replica_set
 from .options import auth_options
 
 WAIT_ARGUMENTS: dict[str, Any] = {
@@ -42,7 +44,7 @@ def wait(arguments: dict[str, Any], scope: Scope, names: str, show: Callable[[st
         )
     result = {**seen(outcome.look), "seconds": round(outcome.seconds, 1)}
     if outcome.look.is_ready and not outcome.failures:
-        return result
+        return result | {"replica_sets": _replica_sets(waiter.client, outcome.look, scope.namespace)}
     return result | _failure(waiter.client, outcome, arguments, show)
 
 
@@ -58,6 +60,14 @@ def seen(current: Look) -> dict[str, Any]:
         for workload, progress in current.pairs()
     ]
     return {"changed": False, "workloads": workloads, "seconds": 0.0, "msg": current.line()}
+
+
+def _replica_sets(client: Client, current: Look, namespace: str) -> dict[str, str]:
+    """Of each Deployment the ReplicaSet that its pods are of now, whose name theirs begin with."""
+    deployments = [workload for workload in current.snapshot.workloads if workload["kind"] == "Deployment"]
+    found = client.list(WELL_KNOWN["apps/v1", "ReplicaSet"], namespace) if deployments else []
+    pairs = ((each["metadata"]["name"], current_replica_set(each, found)) for each in deployments)
+    return {name: replica_set["metadata"]["name"] for name, replica_set in pairs if replica_set is not None}
 
 
 def _failure(client: Client, outcome: Outcome, arguments: dict[str, Any], show: Callable[[str], Any]) -> dict[str, Any]:

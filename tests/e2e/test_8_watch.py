@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from .conftest import HTTP, NAMESPACE
 from .load import Load
@@ -23,10 +26,38 @@ GOOD = "1.0.0"
 
 @pytest.fixture(scope="module")
 def prometheus(environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
-    """Scrapes the API through its Service, as the one pod that there is."""
-    port = int(HTTP.rpartition(":")[2])
-    labels = {"namespace": NAMESPACE, "pod": "hustlex-api-through-its-service"}
-    server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), {port: labels})
+    """Finds the pods of the API as it does inside a cluster, and scrapes each through the API server."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    config: dict[str, Any] = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    files = {
+        "ca_file": cluster["certificate-authority-data"],
+        "cert_file": user["client-certificate-data"],
+        "key_file": user["client-key-data"],
+    }
+    for name, text in files.items():
+        (folder / name).write_bytes(base64.b64decode(text))
+    tls = {name: str(folder / name) for name in files}
+    server = PrometheusServer(
+        folder,
+        {},
+        scheme="https",
+        tls_config=tls,
+        kubernetes_sd_configs=[
+            {"role": "pod", "api_server": cluster["server"], "tls_config": tls, "namespaces": {"names": [NAMESPACE]}}
+        ],
+        relabel_configs=[
+            {"source_labels": ["__meta_kubernetes_pod_label_app"], "regex": "hustlex-api", "action": "keep"},
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+            {
+                "source_labels": ["__meta_kubernetes_pod_name"],
+                "target_label": "__metrics_path__",
+                "replacement": f"/api/v1/namespaces/{NAMESPACE}/pods/$1:8080/proxy/metrics",
+            },
+            {"target_label": "__address__", "replacement": cluster["server"].removeprefix("https://")},
+        ],
+    )
     yield server
     server.stop()
 

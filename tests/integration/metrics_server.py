@@ -20,13 +20,14 @@ QUICK = "1s"
 class PrometheusServer(Process):
     """Scrapes ports of this machine every second; `targets` are their labels, by port."""
 
-    def __init__(self, folder: Path, targets: Mapping[int, Mapping[str, str]]) -> None:
+    def __init__(self, folder: Path, targets: Mapping[int, Mapping[str, str]], **scrape: Any) -> None:
+        """scrape: what a scrape configuration has beside the ports."""
         prometheus, environ = program("prometheus", "prometheus")
         port = free_port()
         static = [{"targets": [f"127.0.0.1:{each}"], "labels": dict(labels)} for each, labels in targets.items()]
         configuration = {
             "global": {"scrape_interval": QUICK, "scrape_timeout": QUICK},
-            "scrape_configs": [{"job_name": "application", "static_configs": static}],
+            "scrape_configs": [{"job_name": "application", "static_configs": static, **scrape}],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
         command = [

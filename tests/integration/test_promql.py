@@ -51,7 +51,7 @@ def gate(version: str, **changes: Any) -> dict[str, Any]:
     """Arguments as role app gives them for the pods of a version."""
     variables = {
         **GATES,
-        "__app_gate_pods": f"hustlex-api-{version}-.*",
+        "__app_new_pods": f"hustlex-api-{version}-.*",
         "hustlex_namespace": "hustlex",
         "app_watch_seconds": 10,
         "app_watch_error_ratio": 0.01,
