@@ -20,7 +20,7 @@ from .load import Load
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 from metrics_server import PrometheusServer
 
-WINDOW = 40
+WINDOW = 20
 GOOD = "1.0.0"
 
 
@@ -69,7 +69,7 @@ def release(playbook, prometheus):
             "app_version": version,
             "app_prometheus_url": prometheus.url,
             "app_watch_seconds": WINDOW,
-            "app_watch_minimum_requests": 50,
+            "app_watch_minimum_requests": 30,
             "app_min_ready_seconds": 1,
             "app_environment": faults,
         }
@@ -90,7 +90,7 @@ def version() -> str:
 
 
 def test_errors_that_come_later_are_undone(release, load):
-    run = release("v2-errors", FAULT_ERRORS_AFTER_SECONDS="10")
+    run = release("v2-errors", FAULT_ERRORS_AFTER_SECONDS="6")
     assert run.code != 0, run.output
     assert "failed: release" in run.failure
     assert "errors" in run.failure
