@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import urllib3
-
 from .client import Client
 from .errors import KubeError
 from .kinds import WELL_KNOWN
@@ -115,14 +113,11 @@ def ask(client: Client, namespace: str, deployment: str, port: int) -> list[Runn
 
 def _ask(client: Client, pod: Mapping[str, Any], port: int) -> Running:
     """A health report is one whatever its status: a pod whose database does not fit answers 503."""
-    name, login = str(pod["metadata"]["name"]), client.login
+    name = str(pod["metadata"]["name"])
     path = f"{_PODS.path(pod['metadata']['namespace'])}/{name}:{port}/proxy/api/v1/health"
     try:
-        answer = login.pool.request(
-            "GET", f"{login.server}{path}", headers=dict(login.headers), retries=False, timeout=HEALTH_SECONDS
-        )
-        return reading(name, answer.status, answer.data)
-    except urllib3.exceptions.HTTPError:
+        return reading(name, *client.ask(path, HEALTH_SECONDS))
+    except KubeError:
         return Running(name, problem="no answer")
 
 
