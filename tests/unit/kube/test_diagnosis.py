@@ -87,6 +87,24 @@ def test_a_claim_is_told_instead_of_the_pod_that_waits_for_it() -> None:
     assert findings(stateful_set(), only_slow, LONG_AGO)[0].reason == "Pod s-0 finds no node: unbound claims."
 
 
+def test_a_claim_that_no_provisioner_takes_up() -> None:
+    volumes = {"volumes": [{"persistentVolumeClaim": {"claimName": "data-s-0"}}]}
+    claim = {
+        "metadata": {"name": "data-s-0", "uid": "c"},
+        "spec": {"storageClassName": "x"},
+        "status": {"phase": "Pending"},
+    }
+    waiting = event("c", "ExternalProvisioning", "Waiting for a volume to be created by 'x.io/y'.", kind="Normal")
+    taken = event("c", "Provisioning", "External provisioner is provisioning volume", kind="Normal")
+    pending = pod(spec=volumes, status={"phase": "Pending"})
+    alone = Snapshot([], [pending], claims=[claim], events=[waiting])
+    (found,) = findings(stateful_set(), alone, LONG_AGO)
+    assert found.reason == "Claim data-s-0 is not provisioned: Waiting for a volume to be created by 'x.io/y'."
+    assert found.patience == "grace"
+    slow = Snapshot([], [pending], claims=[claim], events=[waiting, taken])
+    assert findings(stateful_set(), slow, LONG_AGO) == []
+
+
 def test_a_node_on_its_way_is_worth_waiting_for() -> None:
     unscheduled = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no room"}]}
     scaling = event("s-0", "TriggeredScaleUp", "1->2", kind="Normal")
