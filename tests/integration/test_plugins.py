@@ -381,8 +381,8 @@ OTHER_NAMESPACES = {"no-quota": f"{NAMESPACE}-quota", "not-secure": f"{NAMESPACE
 # Far beyond what any of them needs, so that a busy machine does not make it a failure.
 LONGEST_WAIT = 120
 GRACE = 2
-# When a failure can be known at all, where that is not at once: the second crash, the deadline, the timeout.
-KNOWABLE = {"crash": 15, "no-progress": 3, "not-in-time": 8}
+# When a failure can be known at all, where that is not at once: the second crash, the deadline, the claim, the timeout.
+KNOWABLE = {"crash": 15, "no-progress": 3, "no-provisioner": 15, "not-in-time": 8}
 
 BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
     "no-image": (
