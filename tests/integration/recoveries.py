@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT / "images/backup"), str(ROOT / "plugins/module_utils")]
 catalogue, errors, recovery, storage = (
     importlib.import_module(f"backup.{name}") for name in ("catalogue", "errors", "recovery", "storage")
 )
-restore, settings, target_volume, verify = (
-    importlib.import_module(f"jobs.{name}") for name in ("restore", "settings", "target_volume", "verify")
+init, restore, settings, target_volume, verify = (
+    importlib.import_module(f"jobs.{name}") for name in ("init", "restore", "settings", "target_volume", "verify")
 )
 importlib.import_module("encodings.idna")
 
@@ -149,6 +149,10 @@ class Database:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def second(self, name: str) -> Second:
+        """A new, empty database of its own, beside the same repository."""
+        return Second(self, self.folder / name)
+
     def start(self) -> None:
         files = [
             f"-c config_file={self.folder}/config/postgresql.conf",
@@ -178,6 +182,31 @@ class Database:
     @property
     def store(self) -> FolderStore:
         return FolderStore(self.repository)
+
+
+class Second:
+    """Another database system, which archives nothing by itself."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database, self.data, self.socket = database, folder / "data", folder / "socket"
+        for path in (folder, self.socket):
+            path.mkdir()
+            if owner := user():
+                shutil.chown(path, owner)
+        database.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8")
+        command = f"{database.pgbackrest} --stanza=main archive-push %p"
+        self.options = (
+            f"-c listen_addresses='' -c unix_socket_directories={self.socket} -c fsync=off -c archive_mode=on"
+        )
+        (self.data / "postgresql.auto.conf").write_text(f"archive_command = '{command}'\n")
+        database.run("pg_ctl", "-D", self.data, "-w", "-l", folder / "log", "-o", self.options, "start")
+
+    def segment(self) -> str:
+        statement = "SELECT pg_walfile_name(pg_current_wal_lsn())"
+        return self.database.run("psql", "-XAtq", "-h", self.socket, "-U", "postgres", "-c", statement)
+
+    def stop(self) -> None:
+        self.database.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
 
 
 class Recovery:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recoveries import Database, Recovery, errors, write_minutes
+from recoveries import Database, Recovery, as_user, errors, init, write_minutes
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,44 @@ def test_the_newest_moment(database: Database) -> None:
     assert report["stopped"] == ""
 
 
+def test_a_moment_of_an_idle_database(database: Database) -> None:
+    """Nothing but the heartbeat commits after it, and nothing has since the last row."""
+    time.sleep(1)
+    idle = database.now()
+    with pytest.raises(errors.RefusedError, match="wait until a later one is archived"):
+        Recovery(database, idle).plan()
+    time.sleep(0.1)
+    database.archive_all()
+    report = Recovery(database, idle).run()
+    assert report["tables"] == {"public.t": 6}
+    assert report["stopped"].startswith("recovery stopping before commit of transaction")
+    assert report["age_seconds"] >= 1
+
+
+def test_a_new_database_beside_the_backups_of_another_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in database.repository.rglob("*")}
+    other = database.second("new")
+    try:
+        monkeypatch.setenv("PATH", f"{database.folder}:{os.environ['PATH']}")
+        options = [f"--pg1-path={other.data}", f"--pg1-socket-path={other.socket}"]
+        monkeypatch.setattr(init.pgbackrest, "database_options", lambda _settings: options)
+        began = time.monotonic()
+        with pytest.raises(
+            errors.BackupError, match=r"code 28: the store holds the backups of another database.*backup_bucket"
+        ):
+            as_user(lambda: init.main(Namespace(wait=120), Recovery(database, "latest").settings))
+        assert time.monotonic() - began < 60, "waiting changes nothing about it"
+        segment = other.data / "pg_wal" / other.segment()
+        with pytest.raises(AssertionError, match="do not match"):
+            database.run(database.pgbackrest, "--stanza=main", options[0], "archive-push", segment)
+    finally:
+        other.stop()
+        shutil.rmtree(database.folder / "new")
+    assert {path: path.stat().st_mtime_ns for path in database.repository.rglob("*")} == before
+
+
 def test_a_position_and_a_transaction(database: Database) -> None:
     lsn = database.sql("SELECT pg_current_wal_lsn()")
     database.sql("SELECT pg_create_restore_point('before'); INSERT INTO t VALUES (7)")
@@ -113,7 +156,24 @@ def segment_file(database: Database, number: int) -> Path:
     return names[number]
 
 
-@pytest.mark.parametrize("fault", ["removed", "emptied", "truncated", "foreign"])
+def flipped(database: Database, segment: Path, whole: bytes) -> bytes:
+    """The segment with one bit flipped where neither the compression nor pgBackRest by itself notices."""
+    fetched = database.folder / "spool/fetched"
+    for place in range(len(whole) // 4, len(whole), max(1, len(whole) // 64)):
+        damaged = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        segment.write_bytes(damaged)
+        try:
+            database.run(database.pgbackrest, "--stanza=main", "archive-get", segment.name[:24], fetched)
+        except AssertionError:
+            continue
+        sha1 = hashlib.sha1(fetched.read_bytes(), usedforsecurity=False).hexdigest()
+        fetched.unlink()
+        if sha1 != segment.name[25:65]:
+            return damaged
+    raise AssertionError("every flip was noticed")
+
+
+@pytest.mark.parametrize("fault", ["removed", "emptied", "truncated", "flipped", "foreign"])
 @pytest.mark.parametrize("target", ["latest", "moment"])
 def test_a_damaged_segment_is_never_the_silent_end(
     database: Database, moments: list[str], fault: str, target: str
@@ -134,7 +194,12 @@ def test_a_damaged_segment_is_never_the_silent_end(
         if fault == "removed":
             middle.unlink()
         else:
-            content = {"emptied": b"", "truncated": whole[: len(whole) // 2], "foreign": other.read_bytes()}
+            content = {
+                "emptied": b"",
+                "truncated": whole[: len(whole) // 2],
+                "flipped": flipped(database, middle, whole) if fault == "flipped" else b"",
+                "foreign": other.read_bytes(),
+            }
             middle.write_bytes(content[fault])
         with pytest.raises(errors.BackupError) as stopped:
             recovery.run(order)
@@ -147,6 +212,57 @@ def test_a_damaged_segment_is_never_the_silent_end(
         middle.write_bytes(whole)
         shutil.chown(middle, status.st_uid, status.st_gid)
     assert recovery.run(order)["amcheck"] == "passed"
+
+
+@pytest.fixture
+def small(database: Database) -> Iterator[Path]:
+    """A volume of 64 MiB, which can be made larger as one of Kubernetes can."""
+    if os.getuid():
+        pytest.skip("only root may mount a volume")
+    folder = database.folder / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
+
+
+def enlarge(folder: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free)
+        file.seek(0, os.SEEK_END)
+        while True:
+            file.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("phase", ["restore", "replay"])
+def test_a_volume_that_is_or_becomes_too_small(database: Database, moments: list[str], small: Path, phase: str) -> None:
+    recovery = Recovery(database, moments[4], "small")
+    with pytest.raises(errors.BackupError, match=r"The volume has 0\.\d GiB free, but the recovery needs"):
+        recovery.run()
+    assert not recovery.volume.data.exists()
+    enlarge(small, "340m")
+    sign = recovery.volume.wal_plan if phase == "restore" else recovery.volume.log
+
+    def fills() -> bool:
+        if sign.exists() and not (small / "filler").exists():
+            fill(small)
+        return False
+
+    with pytest.raises(errors.BackupError, match=r"The volume became full .*Make it larger"):
+        recovery.run(kill_when=fills)
+    assert not recovery.volume.read().get("report")
+    recovery.new_pod()
+    enlarge(small, "1g")
+    assert recovery.run()["tables"] == {"public.t": 5}
+    assert recovery.sql(ROWS) == "1,2,3,4,5"
 
 
 @pytest.mark.parametrize("phase", ["restore", "replay"])

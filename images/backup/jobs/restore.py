@@ -101,7 +101,7 @@ def restore(
     agreed = plan(catalogue, order.target, now, timeline=order.timeline, base=order.base, last_segment=order.last)
     if agreed.digest() != order.digest:
         raise RefusedError("The archive changed since the plan was made, so it is another plan now: run this again.")
-    with volume.locked() as lock:
+    with volume.locked() as lock, volume.explained_when_full():
         record = volume.claim(order.digest)
         if record.get("report"):
             say("this recovery is complete already")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backup.errors import BackupError, LockedError, RefusedError
+from backup.wal import DEFAULT_SEGMENT_BYTES
 
 # What PostgreSQL writes beyond the base and the replayed WAL: temporary files, the WAL of its own start, room to stop cleanly.
 SPARE_BYTES = 256 * 1024 * 1024
@@ -96,6 +97,24 @@ class TargetVolume:
             raise RefusedError(
                 f"The volume has {_gib(free)} free, but the recovery needs {_gib(needed + SPARE_BYTES)}: make it larger."
             )
+
+    @contextmanager
+    def explained_when_full(self) -> Iterator[None]:
+        """What fails inside because the volume is full says so, and what to do."""
+        try:
+            yield
+        except (RefusedError, LockedError):
+            raise
+        except (BackupError, OSError) as error:
+            # A segment that did not fit is told by its exit code alone, and removed.
+            full = shutil.disk_usage(self.data.parent).free < DEFAULT_SEGMENT_BYTES
+            if not full and "No space left on device" not in str(error):
+                raise
+            raise BackupError(
+                f"The volume became full in the middle of the recovery ({error}). Make it larger and run this again, or"
+                " remove the recovery (-e remove=true) and begin with -e backup_recovery_storage_size=<size>; the volume of"
+                " a test restore has backup_verify_storage_size."
+            ) from error
 
     def is_resumable(self) -> bool:
         """Whether pgBackRest can go on with what is there; anything else is cleared."""

@@ -67,7 +67,7 @@ def _verified(
     settings: Settings, store: Store, volume: TargetVolume, timeout: float, paths: Paths, started: datetime
 ) -> dict[str, Any]:
     began = time.monotonic()
-    with volume.locked() as lock:
+    with volume.locked() as lock, volume.explained_when_full():
         volume.clear()
         try:
             catalogue = read_catalogue(store, started, stanza=settings.stanza, segment_bytes=settings.wal_segment_bytes)
