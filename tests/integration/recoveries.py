@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from servers import program, wait_for
+from stores import USER, Store
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "images/backup"), str(ROOT / "plugins/module_utils")]
@@ -24,8 +25,9 @@ sys.path[:0] = [str(ROOT / "images/backup"), str(ROOT / "plugins/module_utils")]
 catalogue, errors, recovery, storage = (
     importlib.import_module(f"backup.{name}") for name in ("catalogue", "errors", "recovery", "storage")
 )
-init, restore, settings, target_volume, verify = (
-    importlib.import_module(f"jobs.{name}") for name in ("init", "restore", "settings", "target_volume", "verify")
+base, init, maintenance, restore, retention, settings, target_volume, verify = (
+    importlib.import_module(f"jobs.{name}")
+    for name in ("base", "init", "maintenance", "restore", "retention", "settings", "target_volume", "verify")
 )
 importlib.import_module("encodings.idna")
 
@@ -116,7 +118,7 @@ class Database:
             (self.folder / name).mkdir()
         configuration = self.folder / "pgbackrest.conf"
         configuration.write_text(
-            f"[global]\nrepo1-path={self.repository}/postgres/pgbackrest\nrepo1-bundle=y\nlog-level-file=off\n"
+            f"[global]\n{self.place()}repo1-bundle=y\nlog-level-file=off\nexpire-auto=n\n"
             f"lock-path={self.folder}/lock\nlog-path={self.folder}/log\nspool-path={self.folder}/spool\nstart-fast=y\n"
             f"compress-type=zst\n[main]\npg1-path={self.data}\npg1-socket-path={self.folder}/socket\npg1-user=postgres\n"
         )
@@ -139,6 +141,10 @@ class Database:
         self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--data-checksums")
         self.start()
         self.run(self.pgbackrest, "--stanza=main", "stanza-create")
+
+    def place(self) -> str:
+        """Where the repository is, as pgBackRest is told."""
+        return f"repo1-path={self.repository}/postgres/pgbackrest\n"
 
     def run(self, *command: str | Path) -> str:
         environ = restore.programs()
@@ -179,9 +185,55 @@ class Database:
     def now(self) -> str:
         return self.sql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
 
+    def fail_over(self) -> None:
+        """The same data go on as a new timeline, as a promoted standby does."""
+        self.stop()
+        (self.data / "standby.signal").touch()
+        if owner := user():
+            shutil.chown(self.data / "standby.signal", owner)
+        self.start()
+        self.run("pg_ctl", "-D", self.data, "-w", "promote")
+
     @property
-    def store(self) -> FolderStore:
+    def store(self) -> Any:
         return FolderStore(self.repository)
+
+
+class BucketDatabase(Database):
+    """Archives into a bucket of a real S3 server, whose files for users are copied to where it may read them."""
+
+    def __init__(self, folder: Path, server: Store, bucket: str) -> None:
+        given = server.settings(bucket)
+        for name in ("ca_file", "credentials_file"):
+            shutil.copy(given[name], folder / name)
+            given[name] = str(folder / name)
+        self.settings = storage.StoreSettings.from_mapping(given)
+        self.server = server
+        # The server's user cannot read the libraries where they are: what a request loads is loaded by this one.
+        with self.store.lock("first", "the tests", 60) as lease:
+            lease.renew(60)
+        list(self.store.list(""))
+        super().__init__(folder)
+
+    def place(self) -> str:
+        options = {
+            "type": "s3",
+            "path": "/postgres/pgbackrest",
+            "s3-bucket": self.settings.bucket,
+            "s3-endpoint": "localhost",
+            "s3-region": self.settings.region,
+            "s3-uri-style": "path",
+            "s3-key": USER,
+            "s3-key-secret": self.server.secrets[USER],
+            "storage-ca-file": self.settings.ca_file,
+            "storage-port": self.server.port,
+        }
+        return "".join(f"repo1-{name}={value}\n" for name, value in options.items())
+
+    @property
+    def store(self) -> Any:
+        """A client of its own for each process, made before that becomes another user's."""
+        return storage.Store(self.settings)
 
 
 class Second:
@@ -243,10 +295,8 @@ class Recovery:
         return restore.Order(self.target, agreed.digest(), agreed.base, agreed.last_segment)
 
     def run(self, order: Any = None, kill_when: Callable[[], bool] = lambda: False) -> Any:
-        order = order or self.order()
-        return as_user(
-            lambda: restore.restore(self.settings, self.database.store, self.volume, order, 120, self.paths), kill_when
-        )
+        order, store = order or self.order(), self.database.store
+        return as_user(lambda: restore.restore(self.settings, store, self.volume, order, 120, self.paths), kill_when)
 
     def new_pod(self) -> None:
         """What is not on the volume is gone with the pod."""
@@ -254,7 +304,8 @@ class Recovery:
             path.unlink()
 
     def verify(self) -> Any:
-        return as_user(lambda: verify.verify(self.settings, self.database.store, self.volume, 120, self.paths))
+        store = self.database.store
+        return as_user(lambda: verify.verify(self.settings, store, self.volume, 120, self.paths))
 
     def sql(self, statement: str) -> str:
         """In the recovered database, started as the swap does."""

@@ -93,8 +93,9 @@ def run(
             for line in process.stdout:
                 match = _LOG_LINE.match(line)
                 level, text = match.groups() if match else ("", line.strip())
-                if level in ("ERROR", "WARN"):
-                    last.append(text)
+                # What is wrong with an option is told before there is a log.
+                if level in ("ERROR", "WARN") or text.startswith("ERROR: "):
+                    last.append(text.removeprefix("ERROR: "))
                 if text and not text.startswith(("HINT", f"{command} command")):
                     on_line(f"{level + ': ' if level in ('ERROR', 'WARN') else ''}{text}")
             code = process.wait()

@@ -183,10 +183,11 @@ def _expire_bases(
 ) -> RetentionResult:
     """Newest first, so that a set goes before the one that it builds on."""
     labels = sorted((one.id for one in plan.deletes("base")), reverse=True)
-    unfinished = _unfinished(plan)
+    # Some stores go on listing a folder for a while after its last object is gone, and pgBackRest removes it again.
+    rests = _unfinished(plan)
     for label in labels:
         arguments = ("expire", f"--set={label}", *_OPTIONS)
-        foretold = set(_REMOVED_SET.findall(pgbackrest((*arguments, "--dry-run")))) - unfinished
+        foretold = set(_REMOVED_SET.findall(pgbackrest((*arguments, "--dry-run")))) - rests
         if foretold != {label}:
             raise BackupError(
                 f"pgBackRest would remove {', '.join(sorted(foretold)) or 'nothing'} instead of {label}; it was not run."
@@ -194,6 +195,7 @@ def _expire_bases(
             )
         before_step()
         pgbackrest(arguments)
+        rests.add(label)
         say(f"expired base {label}")
     sizes = sum(one.size for one in plan.deletes("base"))
     return replace(result, bases=tuple(labels), bytes=result.bytes + sizes)
@@ -211,7 +213,7 @@ def _expire_wal(
     by_fulls = ("--repo1-retention-archive-type=full", f"--repo1-retention-archive={plan.fulls}")
     arguments = ("expire", *by_fulls, *_OPTIONS)
     printed = pgbackrest((*arguments, "--dry-run"))
-    problem = _disagreement(printed, plan.wal_deletes, _unfinished(plan))
+    problem = _disagreement(printed, plan.wal_deletes, _unfinished(plan) | set(result.bases))
     if problem:
         raise BackupError(f"{problem}; no WAL was removed. Look at the catalogue and run retention again.")
     before_step()
@@ -227,9 +229,9 @@ def _unfinished(plan: RetentionPlan) -> set[str]:
     return {one.id for one in plan.keeps("unfinished")}
 
 
-def _disagreement(printed: str, planned: Sequence[WalRange], unfinished: set[str]) -> str:
+def _disagreement(printed: str, planned: Sequence[WalRange], rests: set[str]) -> str:
     """Whether a dry run would remove a set, or WAL above what is planned; it prints whole folders by 16 digits."""
-    sets = set(_REMOVED_SET.findall(printed)) - unfinished
+    sets = set(_REMOVED_SET.findall(printed)) - rests
     if sets:
         return f"pgBackRest would also remove the set {min(sets)}"
     highest = max((one.last for one in planned), default="")

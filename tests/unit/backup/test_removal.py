@@ -184,6 +184,20 @@ def test_objects_that_someone_else_deleted_are_noticed_by_the_next_run(repositor
     assert planned(repository).refusals == ()
 
 
+def test_a_folder_that_a_store_lists_after_its_objects_are_gone_is_no_other_set(repository: Guarded) -> None:
+    """As SeaweedFS does for some seconds."""
+    gone: list[str] = []
+
+    def lingering(arguments: Sequence[str]) -> str:
+        printed = repository.pgbackrest(arguments)
+        if "--dry-run" not in arguments:
+            gone.extend(one.removeprefix("--set=") for one in arguments if one.startswith("--set="))
+        return "\n".join([printed, *(f"repo1: remove expired backup {label}" for label in gone)])
+
+    result = carried_out(repository, planned(repository), lingering)
+    assert (len(result.bases), result.segments, result.problems) == (12, 124, ())
+
+
 def test_uploads_that_nobody_can_be_writing_any_more_are_aborted(repository: Guarded) -> None:
     old = Upload("postgres/dumps/20261118T000000Z/hustlex.dump", "1", NOW - timedelta(days=2, minutes=1))
     young = Upload("redis/20261120T000000Z/dump.rdb", "2", NOW - timedelta(days=1))
