@@ -1,4 +1,4 @@
-"""Random lives of a database: bases, WAL, failovers, recoveries, ways back, gaps, pins, broken sets."""
+"""Random lives of a database: bases, WAL, failovers, recoveries, ways back, gaps, pins, broken sets, damage, clocks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from backup import wal
 from backup.chains import chains
+from hypothesis import event
 from hypothesis import strategies as st
 
-from .repository import Repository, day
+from .repository import BASES, Repository, day
 
 EVENTS = (
     "base",
@@ -27,6 +28,8 @@ EVENTS = (
     "pause",
 )
 STEP = 0.25
+# What is wrong with the bucket or the clock when somebody looks; most lives are sound.
+FAULTS = ("none",) * 8 + ("lost", "lost", "gap", "emptied", "doubled", "manifest", "info", "skew")
 
 
 @dataclass
@@ -109,13 +112,38 @@ def histories(draw: st.DrawFn) -> tuple[Repository, float]:
     """(repository, the day on which it is looked at)."""
     life = Life(Repository())
     events = draw(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 7)), min_size=8, max_size=60))
-    for event, amount in events:
-        life.live(event, amount)
-    segments = sorted(key for key in life.repository.objects if key.endswith(".zst"))
-    if segments and draw(st.integers(0, 3)) == 0:
-        for key in draw(st.lists(st.sampled_from(segments), max_size=2, unique=True)):
-            del life.repository.objects[key]
+    for happening, amount in events:
+        life.live(happening, amount)
+    fault = draw(st.sampled_from(FAULTS))
+    spoil(life.repository, fault, draw)
+    event(f"fault: {fault}")
     return life.repository, life.now + 0.1
+
+
+def spoil(repository: Repository, fault: str, draw: st.DrawFn) -> None:
+    segments = sorted(key for key in repository.objects if key.endswith(".zst"))
+    manifests = sorted(key for key in repository.objects if key.endswith("backup.manifest"))
+    if fault == "skew":
+        repository.skew = draw(st.sampled_from([-400.0, -200.0, 200.0, 400.0]))
+    elif fault == "manifest" and manifests:
+        repository.objects[draw(st.sampled_from(manifests))] = (b"not readable", 0.0)
+    elif fault == "info" and manifests:
+        for suffix in ("", ".copy")[: draw(st.integers(1, 2))]:
+            repository.objects[f"{BASES}backup.info{suffix}"] = (b"not readable", 0.0)
+    elif fault == "gap" and segments:
+        first = draw(st.integers(0, len(segments) - 1))
+        for key in segments[first : first + draw(st.integers(2, 12))]:
+            del repository.objects[key]
+    elif fault in ("lost", "emptied", "doubled") and segments:
+        for key in draw(st.lists(st.sampled_from(segments), min_size=1, max_size=2, unique=True)):
+            content, at = repository.objects[key]
+            if fault == "lost":
+                del repository.objects[key]
+            elif fault == "emptied":
+                repository.objects[key] = (b"", at)
+            else:
+                name, _dash, _sha1 = key.rpartition("-")
+                repository.objects[f"{name}-{'0' * 40}.zst"] = (content, at)
 
 
 def recoverable(repository: Repository, now: float, cutoff: float) -> dict[tuple[int, int], float]:
