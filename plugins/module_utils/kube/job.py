@@ -139,6 +139,8 @@ def run_job(
         return result
     cause = outcome.failures[0] if outcome.failures else _not_in_time(outcome, order)
     found = evidence.collect(client, _plain(cause), outcome.look.snapshot, hide, 20)
+    if not found.logs and result.log_tail:
+        found = replace(found, logs={f"{result.pod}/{container}": result.log_tail})
     if not progress(cause.workload).failure and not order.leave_at_timeout:
         remove(client, JOBS, order.namespace, order.name)
     return replace(result, reason=found.reason, evidence=found)
