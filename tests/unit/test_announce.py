@@ -123,7 +123,7 @@ def closed_port() -> int:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        (f"http://127.0.0.1:{closed_port()}/x", "the connection was refused"),
+        pytest.param(f"http://127.0.0.1:{closed_port()}/x", "the connection was refused", id="closed port"),
         ("http://no-such-host.invalid/x", "its host name is not known"),
         *(
             (url, "its address does not begin with http:// or https:// and a host")
