@@ -42,6 +42,8 @@ ARGUMENTS: dict[str, Any] = {
     "stanza": {"type": "str", "default": "main"},
     "wal_segment_bytes": {"type": "int", "default": 16 * 1024 * 1024},
     "volume_size": {"type": "str", "default": ""},
+    "restore_megabytes_per_second": {"type": "int", "default": 100},
+    "replay_segments_per_second": {"type": "int", "default": 5},
     "report": {"type": "dict", "default": {}},
     "environment": {"type": "str", "default": ""},
     "confirm": {"type": "str", "default": ""},
@@ -265,7 +267,7 @@ def _catalogue(arguments: dict[str, Any], now: datetime) -> Catalogue:
 
 def _recovery_plan(arguments: dict[str, Any], target: Any, earlier: dict[str, Any]) -> RecoveryPlan:
     """The plan; `earlier` is that of a recovery that goes on, whose base and end of WAL stay."""
-    from ..module_utils.backup.recovery import plan
+    from ..module_utils.backup.recovery import Speed, plan
 
     now = datetime.now(UTC)
     return plan(
@@ -275,6 +277,7 @@ def _recovery_plan(arguments: dict[str, Any], target: Any, earlier: dict[str, An
         timeline=arguments["timeline"],
         base=earlier.get("base", ""),
         last_segment=earlier.get("last_segment", ""),
+        speed=Speed(arguments["restore_megabytes_per_second"], arguments["replay_segments_per_second"]),
     )
 
 

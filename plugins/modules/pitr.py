@@ -61,6 +61,14 @@ options:
     description: Size of the volume to restore into, as a Kubernetes quantity; by default that of the database's own.
     type: str
     default: ""
+  restore_megabytes_per_second:
+    description: How fast a base backup is restored, for the estimate alone.
+    type: int
+    default: 100
+  replay_segments_per_second:
+    description: How many WAL segments are replayed a second, for the estimate alone.
+    type: int
+    default: 5
   report:
     description: What the restore Job reported, for O(state=restored).
     type: dict

@@ -40,14 +40,25 @@ from .chains import Chain, Piece, Window, chains, recorded_timeline
 from .errors import RefusedError
 from .target import Target
 
-__all__ = ["RecoveryPlan", "Target", "plan"]
+__all__ = ["RecoveryPlan", "Speed", "Target", "plan"]
 
-# Measured on two cores: restores of 118-148 MB/s, archive-get of about five segments a second.
-_RESTORE_BYTES_PER_SECOND = 100e6
-_SEGMENTS_PER_SECOND = 5.0
 _START_SECONDS = 15
 _ESTIMATE_MARGIN = timedelta(minutes=10)
 _UPLOAD_LAG = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """For the estimate alone. Measured on two cores: restores of 118-148 MB/s, archive-get of about five segments a second."""
+
+    restore_megabytes: float = 100.0
+    replay_segments: float = 5.0
+
+    def seconds(self, base_bytes: int, segments: int) -> int:
+        return round(_START_SECONDS + base_bytes / (self.restore_megabytes * 1e6) + segments / self.replay_segments)
+
+
+MEASURED = Speed()
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,7 @@ def plan(
     timeline: int | None = None,
     base: str = "",
     last_segment: str = "",
+    speed: Speed = MEASURED,
 ) -> RecoveryPlan:
     """The way to C(target), proved; RefusedError says why there is none and which windows can be reached.
 
@@ -151,7 +163,7 @@ def plan(
     if chain.base.tablespaces:
         raise question.refusal(f"base {chain.base.label} has tablespaces, which a recovery beside cannot place")
     warnings = question.prove(chain, candidates)
-    return _plan(catalogue, target, _cut(question, chain, last_segment), warnings)
+    return _plan(catalogue, target, _cut(question, chain, last_segment), warnings, speed)
 
 
 @dataclass(frozen=True)
@@ -294,7 +306,7 @@ def _cut(question: _Question, chain: Chain, last_segment: str) -> Chain:
     return replace(chain, pieces=(*chain.pieces[:-1], replace(final, last=number)))
 
 
-def _plan(catalogue: Catalogue, target: Target, chain: Chain, warnings: tuple[str, ...]) -> RecoveryPlan:
+def _plan(catalogue: Catalogue, target: Target, chain: Chain, warnings: tuple[str, ...], speed: Speed) -> RecoveryPlan:
     archive, base = catalogue.archive, chain.base
     first, last = chain.pieces[0], chain.pieces[-1]
     first_segment, last_segment = archive.name(first.timeline, first.first), archive.name(last.timeline, last.last)
@@ -316,7 +328,7 @@ def _plan(catalogue: Catalogue, target: Target, chain: Chain, warnings: tuple[st
         needed,
         base.size,
         stored + wal_bytes,
-        round(_START_SECONDS + base.size / _RESTORE_BYTES_PER_SECOND + needed / _SEGMENTS_PER_SECOND),
+        speed.seconds(base.size, needed),
         archive.segment_bytes,
         Window(base.stopped + timedelta(seconds=1), end, chain.timeline, base.label, first_segment, last_segment),
         tuple(archive.history_files[number].name for number in sorted(archive.history_files)),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Beside the server: keeps database roles and passwords equal to the Secrets, drops the slots of pods that are gone, makes a
 # standby that the primary can no longer feed start again from a copy, and gives an archive its heartbeat. "keeper.sh once" does
-# one round, "keeper.sh heartbeat" one beat.
+# one round, "keeper.sh heartbeat" one beat, "keeper.sh run SECONDS" all of it with a beat each so many seconds.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -147,7 +147,7 @@ while :; do
   sh "$0" once || log "trying again"
   # Twice in each archive_timeout: the server looks once in it, and lets an idle segment wait for the next look.
   now=$(date +%s)
-  if [ $((now - beat)) -ge 30 ] && sh "$0" heartbeat; then beat=$now; fi
+  if [ $((now - beat)) -ge "${2:-30}" ] && sh "$0" heartbeat; then beat=$now; fi
   if [ -e "$synced" ]; then pause=10; else pause=1; fi
   sleep $pause &
   wait $!
