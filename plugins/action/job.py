@@ -77,7 +77,9 @@ def _check(options: dict[str, Any], order: Order) -> dict[str, Any]:
         try:
             client.apply(JOBS, manifest, dry_run=True)
         except ApiError as error:
-            raise KubeError(explain(error, manifest, None)) from error
+            # What this run would create first is no obstacle.
+            if error.details.get("kind") != "namespaces":
+                raise KubeError(explain(error, manifest, None)) from error
     return would
 
 

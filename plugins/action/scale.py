@@ -139,7 +139,7 @@ def _as_data(step: Step) -> dict[str, Any]:
         "deployment": step.wish.name,
         "kind": step.target["kind"],
         "name": step.target["metadata"]["name"],
-        "field": step.field,
+        "field": step.spec_field,
         "before": step.before,
         "after": step.after,
     }

@@ -72,27 +72,27 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Step:
-    """One number to write: `field` of `spec` of the object."""
+    """One number to write: `spec_field` of `spec` of the object."""
 
     wish: Wish
     target: Object = field(repr=False)
-    field: str
+    spec_field: str
     before: int
     after: int
 
     @property
     def is_autoscaled(self) -> bool:
-        return self.field == "minReplicas"
+        return self.spec_field == "minReplicas"
 
     @property
     def change(self) -> dict[str, Any]:
-        return {"spec": {self.field: self.after}}
+        return {"spec": {self.spec_field: self.after}}
 
     def words(self) -> str:
         """`hustlex-api: at least 5 pods (minReplicas of HorizontalPodAutoscaler hustlex-api-hpa, before: 3)`"""
         number = f"{'at least ' if self.is_autoscaled else ''}{self.after} pod{'' if self.after == 1 else 's'}"
         before = "as before" if self.after == self.before else f"before: {self.before}"
-        return f"{self.wish.name}: {number} ({self.field} of {describe(dict(self.target))}, {before})"
+        return f"{self.wish.name}: {number} ({self.spec_field} of {describe(dict(self.target))}, {before})"
 
     def note(self, terms: Terms) -> str:
         """What the next deploy will do about it; nothing when it is the inventory's number."""

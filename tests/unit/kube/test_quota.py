@@ -13,6 +13,11 @@ def quota(hard: dict[str, str], used: dict[str, str] | None = None, **spec: Any)
     return {"metadata": {"name": "q"}, "spec": {"hard": hard, **spec}, "status": {"hard": hard, "used": used or {}}}
 
 
+HIGH_PRIORITY = {
+    "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}
+}
+
+
 @pytest.mark.parametrize(
     ("hard", "used", "enough"),
     [
@@ -44,16 +49,8 @@ def test_two_more_pods(hard: dict[str, str], used: dict[str, str], enough: bool)
         ({"scopes": ["BestEffort"]}, POD, False),
         ({"scopes": ["BestEffort"]}, BARE, True),
         ({"scopes": ["NotTerminating", "BestEffort"]}, POD, False),
-        (
-            priority := {
-                "scopeSelector": {
-                    "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]
-                }
-            },
-            POD,
-            False,
-        ),
-        (priority, {**POD, "priorityClassName": "high"}, True),
+        (HIGH_PRIORITY, POD, False),
+        (HIGH_PRIORITY, {**POD, "priorityClassName": "high"}, True),
         ({"scopes": ["SomethingNew"]}, POD, False),
     ],
 )

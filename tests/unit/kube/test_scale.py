@@ -53,7 +53,7 @@ def worker(replicas: object) -> Wish:
 
 
 def planned(step: Step) -> tuple[str, str, int, int]:
-    return step.target["kind"], step.field, step.before, step.after
+    return step.target["kind"], step.spec_field, step.before, step.after
 
 
 def test_the_autoscaler_where_there_is_one_and_the_deployment_where_not() -> None:
