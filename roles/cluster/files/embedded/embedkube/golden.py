@@ -18,6 +18,12 @@ state = "/run/containerd"
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
 address = "/run/containerd/containerd.sock"
+# What a replaced image leaves is collected at the end: in the middle of an import the collector takes layers away that
+# the next image stands on.
+[plugins."io.containerd.gc.v1.scheduler"]
+startup_delay = "24h"
+deletion_threshold = 0
+mutation_threshold = 1000000000
 """
 START_SECONDS = 30
 # Files that containerd writes in place; all others it replaces, so links to them are safe.
@@ -37,7 +43,9 @@ until ctr version >/dev/null 2>&1; do
     sleep 0.1
 done
 if [ "$ADD" = yes ]; then ctr --namespace k8s.io images import --digests=false -; fi
-if [ $# -gt 0 ]; then ctr --namespace k8s.io images remove --sync "$@"; fi
+if [ $# -gt 0 ]; then ctr --namespace k8s.io images remove "$@"; fi
+ctr --namespace k8s.io leases create --id collect >/dev/null
+ctr --namespace k8s.io leases delete --sync collect
 kill $daemon
 wait $daemon || true
 """

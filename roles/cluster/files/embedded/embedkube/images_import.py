@@ -12,6 +12,8 @@ from .inside import inside
 from .layout import Layout
 from .run import Failure
 
+ATTEMPTS = 3
+
 
 def record(paths: Paths, node: Node) -> Path:
     """The images that the node has: reference to digest."""
@@ -40,6 +42,17 @@ def bring(paths: Paths, node: Node, init: int, artifacts: Artifacts) -> list[str
 
 
 def _import(init: int, layout: Layout, references: Collection[str], node: Node) -> None:
+    """The node's collector may take a layer of a replaced image away while the next one needs it; then once more."""
+    for _attempt in range(ATTEMPTS):
+        said = _try_import(init, layout, references)
+        if said is None:
+            return
+    last = said.splitlines()[-1] if said else "no message"
+    raise Failure(f"The images cannot be imported into node {node.name}: {last}.")
+
+
+def _try_import(init: int, layout: Layout, references: Collection[str]) -> str | None:
+    """What it said when it failed, None when it did not."""
     command = inside(init, ["ctr", "--namespace", "k8s.io", "images", "import", "--digests=false", "-"])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as ctr:
         assert ctr.stdin is not None
@@ -51,6 +64,4 @@ def _import(init: int, layout: Layout, references: Collection[str], node: Node) 
             # It ended early; why is on its standard error.
             pass
         said = ctr.stderr.read().decode(errors="replace").strip()
-    if ctr.returncode != 0:
-        last = said.splitlines()[-1] if said else "no message"
-        raise Failure(f"The images cannot be imported into node {node.name}: {last}.")
+    return said if ctr.returncode != 0 else None
