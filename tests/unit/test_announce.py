@@ -201,7 +201,7 @@ def test_a_play_does_not_wait_for_a_receiver_that_hangs(chat: Chat, tmp_path: Pa
     code, output = played(tmp_path, webhook_url=chat.url + SECRET_PATH)
     assert code == 0
     assert "no answer within 5 s" in output
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_check_mode_tells_nobody(chat: Chat, tmp_path: Path) -> None:
