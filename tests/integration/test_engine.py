@@ -58,26 +58,32 @@ def life(request: pytest.FixtureRequest, store_of: Callable[[str], Store]) -> It
     folder.chmod(0o755)
     server = store_of(request.param)
     database = BucketDatabase(folder, server, server.make_bucket())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        patch.setattr(base.pgbackrest, "database_options", lambda _settings: [])
-        patch.setattr(maintenance, "_PAUSE_SECONDS", 0.2)
-        made = Life(database, {}, "")
-        database.sql("CREATE TABLE t (n int PRIMARY KEY)")
-        for number in (1, 2):
-            made.moments[number] = row(database, number)
-        made.job(lambda here: base.main(Namespace(type="full"), here))
-        made.moments[3] = row(database, 3)
-        made.increment = made.job(lambda here: base.main(Namespace(type="incr"), here))["label"]
-        time.sleep(1.1)
-        made.moments[4] = row(database, 4)
-        database.fail_over()
-        for number in (5, 6):
-            made.moments[number] = row(database, number)
-        database.archive_all()
-        yield made
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+            patch.setattr(base.pgbackrest, "database_options", lambda _settings: [])
+            patch.setattr(maintenance, "_PAUSE_SECONDS", 0.2)
+            yield lived(database)
+    finally:
         database.stop()
-    shutil.rmtree(folder)
+        shutil.rmtree(folder)
+
+
+def lived(database: BucketDatabase) -> Life:
+    made = Life(database, {}, "")
+    database.sql("CREATE TABLE t (n int PRIMARY KEY)")
+    for number in (1, 2):
+        made.moments[number] = row(database, number)
+    made.job(lambda here: base.main(Namespace(type="full"), here))
+    made.moments[3] = row(database, 3)
+    made.increment = made.job(lambda here: base.main(Namespace(type="incr"), here))["label"]
+    time.sleep(1.1)
+    made.moments[4] = row(database, 4)
+    database.fail_over()
+    for number in (5, 6):
+        made.moments[number] = row(database, number)
+    database.archive_all()
+    return made
 
 
 @pytest.fixture
