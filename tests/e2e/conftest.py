@@ -135,6 +135,7 @@ def kill(kubectl: Callable[..., str]) -> Callable[[str], None]:
 
 def processes_of(uid: str) -> list[int]:
     """A pod's processes as this machine sees them, without the one that holds its network."""
+    assert len(uid) == 36, "anything shorter could be part of another pod's"
     found = []
     for path in Path("/proc").glob("[0-9]*/cgroup"):
         with contextlib.suppress(OSError):
