@@ -17,6 +17,9 @@ Object = Mapping[str, Any]
 # Events of the cluster autoscaler and of Karpenter: a node for this pod is on its way.
 _NODE_IS_COMING = ("TriggeredScaleUp", "Nominated")
 
+# A kubelet that has not read a Secret or ConfigMap yet reads it at its next look.
+_SLOW_CACHE = "cache: timed out waiting for the condition"
+
 SETTLING = timedelta(seconds=3)
 
 
@@ -127,7 +130,11 @@ def _of_pod(workload: Object, pod: Object, snapshot: Snapshot) -> Iterator[Findi
     elif found and not (found.patience == "grace" and _node_is_coming(pod, snapshot)):
         yield Finding((metadata["uid"], "pod"), workload, found.reason, describe_pod, found.patience, (pod,))
     if not found and _is_starting(pod):
-        mounts = [e for e in events.about(snapshot.events, {metadata["uid"]}) if e.get("reason") == "FailedMount"]
+        mounts = [
+            e
+            for e in events.about(snapshot.events, {metadata["uid"]})
+            if e.get("reason") == "FailedMount" and _SLOW_CACHE not in str(e.get("message"))
+        ]
         if mounts:
             words = str(mounts[-1].get("message")).strip().rstrip(".")
             reason = f"Pod {name} cannot mount a volume: {words}."
