@@ -150,3 +150,11 @@ def test_volumes_that_cannot_be_mounted() -> None:
     snapshot = Snapshot([], [starting], events=[event("s-0", "FailedMount", 'secret "x" not found')])
     (found,) = findings(stateful_set(), snapshot, LONG_AGO)
     assert (found.reason, found.patience) == ('Pod s-0 cannot mount a volume: secret "x" not found.', "grace")
+
+
+def test_a_kubelet_that_has_not_read_a_secret_yet_is_waited_for() -> None:
+    starting = pod(status={"phase": "Pending", **status("ContainerCreating")})
+    words = "failed to sync secret cache: timed out waiting for the condition"
+    assert (
+        findings(stateful_set(), Snapshot([], [starting], events=[event("s-0", "FailedMount", words)]), LONG_AGO) == []
+    )
