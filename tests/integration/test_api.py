@@ -121,9 +121,10 @@ def test_a_migration_that_waits_too_long_for_another_says_so(empty: Application)
 def test_a_failed_migration_leaves_nothing_and_says_why(empty: Application) -> None:
     run = empty.migrate("up", FAULT_MIGRATION_FAILS="1")
     assert run.returncode == 1
+    # One line: it is what a report quotes as the last words.
     assert run.stderr == (
-        "error: migration 0001 users failed: FAULT_MIGRATION_FAILS\n"
-        "CONTEXT:  PL/pgSQL function inline_code_block line 1 at RAISE\n"
+        "error: migration 0001 users failed: FAULT_MIGRATION_FAILS"
+        " CONTEXT: PL/pgSQL function inline_code_block line 1 at RAISE\n"
     )
     assert empty.sql("SELECT to_regclass('users')") == [(None,)]
     assert empty.migrate("up").returncode == 0
