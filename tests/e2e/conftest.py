@@ -125,12 +125,13 @@ def as_documented() -> Callable[..., str]:
 def kill(kubectl: Callable[..., str]) -> Callable[[str], None]:
     """SIGKILL for all of a pod at once: nothing of it can abort an upload or let a lock go."""
 
-    def run(pod: str) -> None:
-        for process in processes_of(kubectl("get", "pod", pod, "--output", "jsonpath={.metadata.uid}")):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+    return lambda pod: kill_processes(kubectl("get", "pod", pod, "--output", "jsonpath={.metadata.uid}"))
 
-    return run
+
+def kill_processes(uid: str) -> None:
+    for process in processes_of(uid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def processes_of(uid: str) -> list[int]:

@@ -15,7 +15,7 @@ from ansible_collections.hustlex.platform.plugins.module_utils.backup.catalogue 
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
-from .conftest import NAMESPACE
+from .conftest import NAMESPACE, kill_processes
 
 Kubectl = Callable[..., str]
 pytestmark = pytest.mark.usefixtures("environment")
@@ -128,19 +128,23 @@ def killed_base(kubectl: Kubectl, kill: Callable[[str], None]) -> Iterator[str]:
 def bulk(psql: Kubectl) -> Iterator[None]:
     """Random data, so that the upload of a dump takes some seconds."""
     block = "(SELECT string_agg(uuid_send(gen_random_uuid()), '') FROM generate_series(1, 500000))"
-    psql(f"CREATE UNLOGGED TABLE bulk AS SELECT n, block FROM {block} random(block), generate_series(1, 12) n")
+    psql(f"CREATE UNLOGGED TABLE bulk AS SELECT n, block FROM {block} random(block), generate_series(1, 40) n")
     yield
     psql("DROP TABLE bulk")
 
 
 def test_a_dump_that_is_killed_in_its_upload_leaves_none_and_is_made_again(
-    killed_base: str, bulk: None, kubectl: Kubectl, kill: Callable[[str], None], store: Store
+    killed_base: str, bulk: None, kubectl: Kubectl, store: Store
 ) -> None:
     job = "e2e-killed-dump"
     kubectl("create", "job", "--from=cronjob/postgres-backup", job)
     try:
+        uids = ("get", "pods", "--selector", f"job-name={job}", "--output", "jsonpath={.items[*].metadata.uid}")
+        wait_until(lambda: kubectl(*uids), 30, "the pod of the dump")
+        uid = kubectl(*uids)
         upload = wait_for_a_part(store)
-        kill(pod_of(kubectl, job))
+        # At once: the upload takes a few seconds only.
+        kill_processes(uid)
         # Nothing ends it any more but the bucket's lifecycle.
         with store.asking("write", upload["Key"]) as client:
             client.abort_multipart_upload(Bucket=store.settings.bucket, **upload)
@@ -151,7 +155,7 @@ def test_a_dump_that_is_killed_in_its_upload_leaves_none_and_is_made_again(
         kubectl("delete", "job", job)
     made = next(dump for dump in catalogue(store).dumps if dump.id == report["id"])
     assert made.valid
-    assert report["tables"]["public.bulk"] == 12
+    assert report["tables"]["public.bulk"] == 40
     assert hashlib.sha256(store.read(made.object_key)).hexdigest() == report["sha256"]
 
 
