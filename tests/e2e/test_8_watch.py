@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.client import Client
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.kinds import WELL_KNOWN
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.login import login
 
 from .conftest import HTTP, NAMESPACE
 from .load import Load
@@ -24,9 +28,37 @@ WINDOW = 20
 GOOD = "1.0.0"
 
 
+class Pods(threading.Thread):
+    """Keeps a file of the API's pods for Prometheus, as its own discovery does in builds that have it."""
+
+    def __init__(self, path: Path, server: str) -> None:
+        super().__init__(daemon=True)
+        self._path, self._server = path, server
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        client = Client(login({"kubeconfig": os.environ["KUBECONFIG"]}))
+        while not self._ended.wait(1):
+            pods = client.list(WELL_KNOWN["v1", "Pod"], NAMESPACE, "app=hustlex-api")
+            names = [pod["metadata"]["name"] for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+            targets = [{"targets": [self._server], "labels": self._labels(name)} for name in names]
+            partial = self._path.with_suffix(".partial")
+            partial.write_text(json.dumps(targets))
+            partial.replace(self._path)
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join(10)
+
+    @staticmethod
+    def _labels(pod: str) -> dict[str, str]:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
+        return {"namespace": NAMESPACE, "pod": pod, "__metrics_path__": path}
+
+
 @pytest.fixture(scope="module")
 def prometheus(environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
-    """Finds the pods of the API as it does inside a cluster, and scrapes each through the API server."""
+    """Scrapes each pod of the API through the API server."""
     folder = tmp_path_factory.mktemp("prometheus")
     config: dict[str, Any] = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
@@ -38,28 +70,13 @@ def prometheus(environment, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, text in files.items():
         (folder / name).write_bytes(base64.b64decode(text))
     tls = {name: str(folder / name) for name in files}
-    server = PrometheusServer(
-        folder,
-        {},
-        scheme="https",
-        tls_config=tls,
-        kubernetes_sd_configs=[
-            {"role": "pod", "api_server": cluster["server"], "tls_config": tls, "namespaces": {"names": [NAMESPACE]}}
-        ],
-        relabel_configs=[
-            {"source_labels": ["__meta_kubernetes_pod_label_app"], "regex": "hustlex-api", "action": "keep"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {
-                "source_labels": ["__meta_kubernetes_pod_name"],
-                "target_label": "__metrics_path__",
-                "replacement": f"/api/v1/namespaces/{NAMESPACE}/pods/$1:8080/proxy/metrics",
-            },
-            {"target_label": "__address__", "replacement": cluster["server"].removeprefix("https://")},
-        ],
-    )
+    pods = Pods(folder / "pods.json", cluster["server"].removeprefix("https://"))
+    pods.start()
+    discovery = [{"files": [str(folder / "pods.json")], "refresh_interval": "1s"}]
+    server = PrometheusServer(folder, {}, scheme="https", tls_config=tls, file_sd_configs=discovery)
     yield server
     server.stop()
+    pods.stop()
 
 
 @pytest.fixture(scope="module")
