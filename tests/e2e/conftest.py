@@ -106,7 +106,10 @@ def as_documented() -> Callable[..., str]:
 
     def run(command: str, typed: str = "", timeout: int = 600) -> str:
         line = (
-            command.replace("<namespace>", NAMESPACE).replace("<environment>", "development").replace(" -it ", " -i ")
+            command.replace("<namespace>", NAMESPACE)
+            .replace(" -n hustlex ", f" -n {NAMESPACE} ")
+            .replace("<environment>", "development")
+            .replace(" -it ", " -i ")
         )
         words = shlex.split(line)
         if words[0] == "ansible-playbook":

@@ -21,7 +21,7 @@ from .load import Load
 
 VERSIONS = ("v2", "1.0.0")
 QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=60"]
-KILLS, FINISHED_EVERY = 20, 4
+KILLS, FINISHED_EVERY = 20, 5
 # Moments are drawn up to here; a run takes about as long on two busy cores.
 LONGEST_LIFE = 12.0
 
