@@ -84,7 +84,7 @@ def _settings(auth: Mapping[str, Any], folder: str) -> client.Configuration:
 
 
 def _load(settings: client.Configuration, auth: Mapping[str, Any], folder: str) -> None:
-    source, context = auth.get("kubeconfig"), auth.get("context")
+    source, context = auth.get("kubeconfig"), auth.get("context") or None
     try:
         with _login_command_errors() as complaints:
             if isinstance(source, Mapping):

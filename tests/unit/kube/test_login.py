@@ -32,6 +32,10 @@ def test_token_of_a_kubeconfig() -> None:
     assert "abc" not in repr(found)
 
 
+def test_an_empty_context_is_the_current_one() -> None:
+    assert login({"kubeconfig": kubeconfig({"token": "abc"}), "context": ""}).address == "10.0.0.1:8080"
+
+
 def test_options_win_over_the_kubeconfig() -> None:
     found = login({"kubeconfig": kubeconfig({"token": "abc"}), "host": "http://other:1/", "api_key": "def"})
     assert (found.server, found.headers["authorization"]) == ("http://other:1", "Bearer def")
