@@ -129,7 +129,8 @@ def test_production_runs_what_staging_ran_and_builds_nothing() -> None:
 
 def test_who_pushes_reaches_no_cluster_and_who_deploys_pushes_nothing() -> None:
     for name, job in JOBS.items():
-        roles = {step.content["with"].get("role-to-assume") or step.content["with"].get("role") for step in steps_of(name) if step.uses.startswith(TAKES_A_ROLE)}  # fmt: skip
+        with_role = [step for step in steps_of(name) if step.uses.startswith(TAKES_A_ROLE)]
+        roles = {step.content["with"].get("role-to-assume") or step.content["with"].get("role") for step in with_role}
         expected = {"build": "PUSH", "record": "PUSH", "staged": "PULL"}.get(name, "DEPLOY")
         assert roles == {f"${{{{ vars.AWS_{expected}_ROLE }}}}"}, name
         assert ("environment" in job) == (expected == "DEPLOY"), name
