@@ -411,7 +411,7 @@ def test_a_damaged_newest_backup_is_found_by_its_verification(
     with damaged(store, largest.key, bytes(content)):
         run = playbook("verify_backups")
     assert run.code != 0
-    assert "restore ended with code" in run.failure
+    assert "Job backup-verify-now failed; its last words" in run.failure
     assert "restoring base backup" in kubectl("logs", "job/backup-verify-now")
 
 
