@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.catalogue import Catalogue, read_catalogue
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
-from .conftest import Playbook, processes_of
+from .conftest import Playbook
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -93,12 +90,6 @@ def test_the_backups_are_shown_when_the_cluster_is_lost(playbook: Playbook, stor
     (window,) = found.windows
     assert f"timeline {window.timeline}  base {window.base}" in run.output
     assert ElementTree.parse(tmp_path / "b.svg").getroot().tag.endswith("svg")
-
-
-def send(number: signal.Signals, uid: str) -> None:
-    for process in processes_of(uid):
-        with suppress(ProcessLookupError):
-            os.kill(process, number)
 
 
 def test_retention_deletes_what_was_shown_and_then_nothing(playbook: Playbook, store: Store) -> None:
