@@ -49,7 +49,8 @@ ROWS = "SELECT string_agg(n::text, ',' ORDER BY n) FROM t"
 
 def test_a_moment_between_two_rows(database: Database, moments: list[str]) -> None:
     recovery = Recovery(database, moments[2])
-    report = recovery.run()
+    order = recovery.order()
+    report = recovery.run(order)
     assert report["tables"] == {"public.t": 3}
     assert (report["timeline"], report["amcheck"]) == (2, "passed")
     assert report["stopped"].startswith("recovery stopping before commit of transaction")
@@ -59,7 +60,7 @@ def test_a_moment_between_two_rows(database: Database, moments: list[str]) -> No
     assert not (recovery.volume.data / "recovery.signal").exists()
     ready = {path.name for path in (recovery.volume.data / "pg_wal/archive_status").glob("*.ready")}
     assert "00000002.history.ready" in ready
-    assert recovery.run() == report
+    assert recovery.run(order) == report
     assert recovery.sql(ROWS) == "1,2,3"
 
 
@@ -250,6 +251,7 @@ def test_a_volume_that_is_or_becomes_too_small(database: Database, moments: list
     assert not recovery.volume.data.exists()
     enlarge(small, "340m")
     sign = recovery.volume.wal_plan if phase == "restore" else recovery.volume.log
+    order = recovery.order()
 
     def fills() -> bool:
         if sign.exists() and not (small / "filler").exists():
@@ -257,11 +259,11 @@ def test_a_volume_that_is_or_becomes_too_small(database: Database, moments: list
         return False
 
     with pytest.raises(errors.BackupError, match=r"The volume became full .*Make it larger"):
-        recovery.run(kill_when=fills)
+        recovery.run(order, fills)
     assert not recovery.volume.read().get("report")
     recovery.new_pod()
     enlarge(small, "1g")
-    assert recovery.run()["tables"] == {"public.t": 5}
+    assert recovery.run(order)["tables"] == {"public.t": 5}
     assert recovery.sql(ROWS) == "1,2,3,4,5"
 
 
@@ -269,9 +271,10 @@ def test_a_volume_that_is_or_becomes_too_small(database: Database, moments: list
 def test_a_killed_restore_is_done_again(database: Database, moments: list[str], phase: str) -> None:
     recovery = Recovery(database, moments[4])
     sign = recovery.volume.data / "global" if phase == "restore" else recovery.volume.log
-    assert recovery.run(kill_when=sign.exists) is None
+    order = recovery.order()
+    assert recovery.run(order, sign.exists) is None
     recovery.new_pod()
-    assert recovery.run()["tables"] == {"public.t": 5}
+    assert recovery.run(order)["tables"] == {"public.t": 5}
     assert recovery.sql(ROWS) == "1,2,3,4,5"
 
 
