@@ -13,7 +13,7 @@ from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import keeper
 from ..module_utils.kube.login import login
 from ..module_utils.release import smoke
-from ..module_utils.release.preflight import service_health
+from ..module_utils.release.service import service_health
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 
 ARGUMENTS: dict[str, Any] = {

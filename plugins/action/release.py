@@ -17,9 +17,9 @@ from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import Run
 from ..module_utils.kube.login import login
-from ..module_utils.release.preflight import service_health
 from ..module_utils.release.record import DEPLOY, FAILED, GOOD, ROLLBACK, Release
 from ..module_utils.release.records import add_release, images_of
+from ..module_utils.release.service import database_health
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 
 ARGUMENTS: dict[str, Any] = {
@@ -70,8 +70,6 @@ class ActionModule(ActionBase):
     def _record(self, arguments: dict[str, Any], folder: str) -> Release:
         client = Client(login(auth_options(arguments)))
         namespace = arguments["namespace"]
-        _status, health = service_health(client, namespace, "hustlex-api:http", "/api/v1/health")
-        database = health.get("database")
         code, now = arguments["code"], client.now()
         release = Release(
             number=0,
@@ -88,7 +86,7 @@ class ActionModule(ActionBase):
             git_revision=arguments["git_revision"] or _git_revision(folder),
             schema=code["schema"],
             min_compatible_schema=code["min_compatible_schema"],
-            database_schema=database.get("schema") if isinstance(database, dict) else None,
+            database_schema=database_health(client, namespace).get("schema"),
             images=images_of(client, namespace, arguments["manifests"]),
             verification=arguments["verification"],
             reason=arguments["reason"],

@@ -14,9 +14,10 @@ from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
-from ..module_utils.release.preflight import Code, service_health
+from ..module_utils.release.preflight import Code
 from ..module_utils.release.record import ROLLBACK, Release, last_good, previous_good
 from ..module_utils.release.records import find_release, manifests_of, read_releases
+from ..module_utils.release.service import database_health
 from ..module_utils.release.text import history
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
             if found is not None:
                 result["release"] = asdict(found)
                 result["manifests"] = manifests_of(client, arguments["namespace"], found.number)
-                result["database"] = _database(client, arguments["namespace"])
+                result["database"] = database_health(client, arguments["namespace"])
                 result["again"] = _again(found, result["manifests"], last_good(releases), client)
         except MissingKubeconfigError as error:
             if not self._task.check_mode:
@@ -72,13 +73,6 @@ def _again(found: Release, manifests: list[Manifest], current: Release | None, c
         "needed": current is None or current.content != found.content,
         "started": client.now().isoformat(timespec="seconds"),
     }
-
-
-def _database(client: Client, namespace: str) -> dict[str, Any]:
-    """What the running API says about its database."""
-    _status, health = service_health(client, namespace, "hustlex-api:http", "/api/v1/health")
-    found = health.get("database")
-    return found if isinstance(found, dict) else {}
 
 
 def _asked_for(releases: Sequence[Release], arguments: dict[str, Any]) -> Release | None:

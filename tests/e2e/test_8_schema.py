@@ -74,10 +74,12 @@ def test_migrations_that_the_running_code_cannot_live_with_are_refused(release, 
     assert any("1.0.0" in item["metadata"]["annotations"]["hustlex.app/release-summary"] for item in failed)
 
 
-def test_a_migration_that_takes_too_long_is_stopped_and_the_lock_is_free(release, read):
+def test_a_migration_that_takes_too_long_is_stopped_with_its_log_and_the_lock_is_free(release, read):
     slow = '{"app_environment": {"FAULT_MIGRATION_SECONDS": "120"}, "app_migration_timeout_seconds": 8}'
     run = release("0.9.0", "-e", slow, code=1)
     assert "has not ended after 8 s: it was stopped" in run.failure
+    log = run.output.partition("log of hustlex-migrate")[2]
+    assert "up begins" in log
     assert database() == ("0.8.0", 4)
     assert not read("lease", "hustlex-operation")["spec"].get("holderIdentity")
 

@@ -88,6 +88,8 @@ class Runner:
         book: Callable[[Migration], None],
         in_transaction: bool,
     ) -> None:
+        direction = "up" if book == self._record else "down"
+        self.say(f"{migration}: {direction} begins")
         started = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -103,7 +105,7 @@ class Runner:
                 time.sleep(2**attempt / 4)
             except psycopg.Error as error:
                 raise CommandError(Exit.FAILED, f"migration {migration} failed: {str(error).strip()}") from error
-        verb = "applied" if book == self._record else "taken back"
+        verb = "applied" if direction == "up" else "taken back"
         self.say(f"{migration}: {verb} in {time.monotonic() - started:.2f} s")
 
     def _execute(

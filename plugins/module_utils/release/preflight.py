@@ -23,6 +23,7 @@ from . import checks
 from .checks import FAILED, OK, SKIPPED, Check
 from .freeze import frozen_until
 from .record import Release
+from .service import database_health
 from .version import pinned
 
 PROBE = "hustlex-preflight"
@@ -147,16 +148,6 @@ def checklist(
     ]
 
 
-def service_health(client: Client, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of a GET through the API server; status 0 when nothing answered."""
-    try:
-        status, body = client.ask(f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}")
-        answer = json.loads(body)
-    except (KubeError, ValueError):
-        return 0, {}
-    return status, answer if isinstance(answer, dict) else {}
-
-
 def _refused(wanted: str, reason: str, found: evidence.Evidence | None) -> str:
     lines = [line for log in (found.logs if found else {}).values() for line in log]
     if any("exec format error" in line for line in [reason, *lines]):
@@ -182,9 +173,7 @@ def _alerts(prometheus: Prometheus | None) -> Check:
 
 
 def _schema(client: Client, namespace: str, code: Code, running: Release | None) -> checks.Schema:
-    _status, health = service_health(client, namespace, "hustlex-api:http", "/api/v1/health")
-    database = health.get("database")
-    live = database if isinstance(database, dict) else {}
+    live = database_health(client, namespace)
     known = live.get("schema", running.database_schema if running else None)
     return checks.Schema(
         new=code.schema,
