@@ -160,7 +160,7 @@ def wait_ready(
         try:
             missing = waits_for(snapshot(api, cluster), cluster, started) or reachable()
         except UnreachableError as error:
-            missing = [f"API server: {error}"]
+            missing = [str(error)]
         if not missing or time.monotonic() > end:
             return missing
         if time.monotonic() - told > 10:

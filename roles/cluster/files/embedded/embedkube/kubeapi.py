@@ -33,7 +33,7 @@ KINDS: dict[str, tuple[str, bool]] = {
 }
 
 
-class UnreachableError(Exception):
+class UnreachableError(Failure):
     """The API server does not answer (yet)."""
 
 
@@ -62,7 +62,7 @@ class KubeApi:
             return response.status, response.read().decode()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise UnreachableError(str(error)) from error
+            raise UnreachableError(f"The API server did not answer {method} {path}: {error}.") from error
 
     def is_ready(self) -> bool:
         try:

@@ -1,0 +1,27 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the application says of itself through its Service, asked through the API server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..kube.client import Client
+from ..kube.errors import KubeError
+
+
+def service_health(client: Client, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a GET; status 0 when nothing answered."""
+    try:
+        status, body = client.ask(f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}")
+        answer = json.loads(body)
+    except (KubeError, ValueError):
+        return 0, {}
+    return status, answer if isinstance(answer, dict) else {}
+
+
+def database_health(client: Client, namespace: str) -> dict[str, Any]:
+    """What the running API says of its database (docs/application.md, Paths); empty when it says nothing."""
+    _status, health = service_health(client, namespace, "hustlex-api:http", "/api/v1/health")
+    found = health.get("database")
+    return found if isinstance(found, dict) else {}
