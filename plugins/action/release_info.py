@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
     "number": {"type": "int"},
     "which": {"type": "str", "choices": ["last_good", "previous_good"]},
+    "newest": {"type": "int"},
     "show": {"type": "bool", "default": False},
 }
 
@@ -43,12 +44,13 @@ class ActionModule(ActionBase):
             client = Client(login(auth_options(arguments)))
             releases = read_releases(client, arguments["namespace"])
             result["releases"] = [asdict(each) for each in releases]
+            _refuse_later_than(arguments["newest"], releases)
             found = _asked_for(releases, arguments)
             if found is not None:
                 result["release"] = asdict(found)
                 result["manifests"] = manifests_of(client, arguments["namespace"], found.number)
                 result["database"] = database_health(client, arguments["namespace"])
-                result["again"] = _again(found, result["manifests"], last_good(releases), client)
+                result["again"] = _again(found, result["manifests"], releases, client)
         except MissingKubeconfigError as error:
             if not self._task.check_mode:
                 result.update(failed=True, msg=str(error))
@@ -62,7 +64,21 @@ class ActionModule(ActionBase):
         return result
 
 
-def _again(found: Release, manifests: list[Manifest], current: Release | None, client: Client) -> dict[str, Any]:
+def _refuse_later_than(known: int | None, releases: Sequence[Release]) -> None:
+    newest = _newest(releases)
+    if known is not None and newest != known:
+        raise KubeError(
+            f"Release {newest} was recorded by another run after this one had looked: see playbooks/history.yml, then run"
+            " this again."
+        )
+
+
+def _newest(releases: Sequence[Release]) -> int:
+    return max((each.number for each in releases), default=0)
+
+
+def _again(found: Release, manifests: list[Manifest], releases: Sequence[Release], client: Client) -> dict[str, Any]:
+    current = last_good(releases)
     return {
         "kind": ROLLBACK,
         "of": found.number,
@@ -71,6 +87,7 @@ def _again(found: Release, manifests: list[Manifest], current: Release | None, c
         "code": asdict(Code.of_release(found)),
         "manifests": manifests,
         "needed": current is None or current.content != found.content,
+        "newest": _newest(releases),
         "started": client.now().isoformat(timespec="seconds"),
     }
 

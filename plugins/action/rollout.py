@@ -16,7 +16,7 @@ from ..module_utils.kube.named import Named, parsed, present
 from ..module_utils.kube.rolling import Rolled, restart, undo
 from ..module_utils.kube.rollout import Scope, look
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
-from ..plugin_utils.waiting import WAIT_ARGUMENTS, seen, wait
+from ..plugin_utils.waiting import WAIT_ARGUMENTS, examined, seen, wait
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -24,7 +24,7 @@ ARGUMENTS: dict[str, Any] = {
     "sets": {"type": "list", "elements": "str"},
     "without": {"type": "list", "elements": "str", "default": []},
     "workloads": {"type": "list", "elements": "str"},
-    "state": {"type": "str", "choices": ["ready", "restarted", "undone"], "default": "ready"},
+    "state": {"type": "str", "choices": ["ready", "restarted", "undone", "examined"], "default": "ready"},
     "to_revision": {"type": "int", "default": 0},
 }
 NAMING = [["sets", "workloads"]]
@@ -43,7 +43,9 @@ class ActionModule(ActionBase):
         rolled: list[Rolled] = []
         try:
             _refuse_contradictions(arguments)
-            if self._task.check_mode:
+            if arguments["state"] == "examined":
+                result.update(examined(arguments, _scope(arguments)))
+            elif self._task.check_mode:
                 result.update(self._report_only(arguments, rolled))
             else:
                 scope = self._roll(arguments, rolled)
@@ -53,7 +55,7 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=str(error))
         changes = [each.change for each in rolled if each.change.changes_something]
         result["changed"] = result.get("changed", False) or bool(changes)
-        if arguments["state"] != "ready":
+        if arguments["state"] in ("restarted", "undone"):
             result["changes"] = [each.words for each in rolled]
             if self._task.diff:
                 result["diff"] = [change.diff() for change in changes]

@@ -19,8 +19,8 @@ from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import SET_LABEL
 from ..module_utils.kube.overview import DETAILS, HEADINGS, Component, Surroundings, age, components, table
 from ..module_utils.kube.rollout import WORKLOAD_KINDS
-from ..module_utils.release.service import service_health
 from ..module_utils.release.records import read_releases
+from ..module_utils.release.service import service_health
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
 
 ARGUMENTS: dict[str, Any] = {

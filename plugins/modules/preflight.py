@@ -56,21 +56,13 @@ options:
     description: Refuse an image whose digest the nodes do not know.
     type: bool
     default: false
-  secret:
-    description: Secret that the application reads.
-    type: str
-    default: hustlex-secrets
   secret_keys:
-    description: Keys that it must have, none of them a placeholder.
+    description: Keys that Secret C(hustlex-secrets) must have, none of them a placeholder.
     type: list
     elements: str
     default: []
-  config:
-    description: ConfigMap that the application reads.
-    type: str
-    default: hustlex-config
   config_keys:
-    description: Keys that it must have.
+    description: Keys that ConfigMap C(hustlex-config) must have.
     type: list
     elements: str
     default: []
@@ -79,7 +71,9 @@ options:
     type: str
     default: postgres-backup
   backup_max_age_hours:
-    description: Oldest that the last good dump may be, in hours; 0 does not ask.
+    description:
+      - Oldest that the last good dump may be, in hours; 0 does not ask. Before the first release there is nothing to lose, and
+        none is asked for.
     type: float
     default: 0
   freeze_windows:
@@ -93,12 +87,16 @@ options:
     description: Release nevertheless.
     type: bool
     default: false
+  ignore_alerts:
+    description: Release although critical alerts are firing.
+    type: bool
+    default: false
   allow_breaking_migration:
     description: Release although the running code cannot live with the new migrations.
     type: bool
     default: false
   prometheus_url:
-    description: Address of a Prometheus that is asked for firing critical alerts.
+    description: Address of a Prometheus that is asked for firing critical alerts, of the namespace or of none.
     type: str
     default: ""
   prometheus_service:
@@ -211,6 +209,11 @@ last_good:
   description: The last good release as M(hustlex.platform.release_info) shows it; empty when there is none.
   returned: success
   type: dict
+newest:
+  description: Number of the newest release on record, good or failed; 0 when there is none.
+  returned: success
+  type: int
+  sample: 12
 unfit:
   description: Whether it is the version itself that cannot run, by its image or its schema.
   returned: failure of the checklist

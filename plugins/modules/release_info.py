@@ -19,6 +19,10 @@ options:
     description: The same by its place. V(previous_good) is the newest good one that differs from the last good one.
     type: str
     choices: [last_good, previous_good]
+  newest:
+    description: Fail when another release than this one is the newest on record; 0 stands for none. For a run that looked before
+      it got the lock.
+    type: int
   show:
     description: Print the releases as a table.
     type: bool

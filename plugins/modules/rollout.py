@@ -43,10 +43,12 @@ options:
       - V(undone) first brings the pod template of an earlier revision back, whole, and the annotations that a Deployment
         had then. The number of pods is left as it is. Deployments keep their revisions in ReplicaSets, the others in
         ControllerRevisions.
+      - V(examined) neither waits nor changes anything. It gives what is to be seen of each workload as RV(evidence), with
+        the logs of all containers, whether it is ready or not.
       - A paused Deployment is neither restarted nor undone. Jobs of the sets are only waited for.
       - Without an earlier revision V(undone) fails, and then no workload is changed.
     type: str
-    choices: [ready, restarted, undone]
+    choices: [ready, restarted, undone, examined]
     default: ready
   to_revision:
     description:
@@ -135,7 +137,7 @@ replica_sets:
   sample: {hustlex-api: hustlex-api-6f74df7cc4}
 evidence:
   description: What is known about the workload that failed or is not ready in time, with values of Secrets hidden.
-  returned: on failure
+  returned: on failure, and with O(state=examined)
   type: list
   elements: dict
   contains:
@@ -155,6 +157,11 @@ evidence:
       description: Conditions of the workload that are not as they should be.
       type: list
       elements: str
+    containers:
+      description: State of each container of its first pods.
+      type: list
+      elements: str
+      sample: [hustlex-api-7d9-x2/api: CrashLoopBackOff, 3 restarts, last exit code 1 (Error)]
     events:
       description: The latest warnings about the workload and its pods, oldest first.
       type: list

@@ -14,7 +14,7 @@ from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.lease import keeper
 from ..module_utils.kube.login import login
-from ..module_utils.kube.rollout import Limits, Look, Outcome, Scope, Waiter
+from ..module_utils.kube.rollout import Limits, Look, Outcome, Scope, Waiter, look
 from ..module_utils.kube.workload import current_replica_set
 from .options import auth_options
 
@@ -46,6 +46,25 @@ def wait(arguments: dict[str, Any], scope: Scope, names: str, show: Callable[[st
     if outcome.look.is_ready and not outcome.failures:
         return result | {"replica_sets": _replica_sets(waiter.client, outcome.look, scope.namespace)}
     return result | _failure(waiter.client, outcome, arguments, show)
+
+
+def examined(arguments: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    """What is to be seen of all workloads now, as evidence; without a wait, and whether they are ready or not."""
+    client = Client(login(auth_options(arguments)))
+    current = look(client, scope, closely=True)
+    hide = evidence.masker(client, scope.namespace)
+    found = [
+        evidence.collect(
+            client,
+            _finding(workload, f"{progress.message}.", current),
+            current.snapshot,
+            hide,
+            arguments["log_lines"],
+            every_log=True,
+        )
+        for workload, progress in current.pairs()
+    ]
+    return {**seen(current), "evidence": [asdict(each) for each in found]}
 
 
 def seen(current: Look) -> dict[str, Any]:
@@ -87,12 +106,17 @@ def _unready(current: Look) -> list[Mapping[str, Any]]:
 
 
 def _not_in_time(outcome: Outcome, workload: Mapping[str, Any]) -> Finding:
-    metadata = workload["metadata"]
     message = next(progress.message for other, progress in outcome.look.pairs() if other is workload)
+    reason = f"{describe(workload)} is not ready after {outcome.seconds:.0f} s: {message}."
+    return _finding(workload, reason, outcome.look)
+
+
+def _finding(workload: Mapping[str, Any], reason: str, current: Look) -> Finding:
+    metadata = workload["metadata"]
     return Finding(
         key=(metadata["uid"],),
         workload=workload,
-        reason=f"{describe(workload)} is not ready after {outcome.seconds:.0f} s: {message}.",
+        reason=reason,
         command=f"kubectl describe {workload['kind'].lower()} {metadata['name']} -n {metadata['namespace']}",
-        pods=tuple(outcome.look.snapshot.pods_of(workload)),
+        pods=tuple(current.snapshot.pods_of(workload)),
     )

@@ -21,6 +21,13 @@ def test_check_mode_shows_everything_and_creates_nothing(playbook, kubectl):
     assert NAMESPACE not in kubectl("get", "namespaces", "--output", "name")
 
 
+def test_the_first_checklist_of_an_environment_lets_its_deploy_go_on(playbook, kubectl):
+    run = playbook("deploy", "--tags", "preflight", "-e", "app_backup_max_age_hours=3")
+    assert (run.code, run.changed) == (0, 0), run.output
+    assert f"Namespace {NAMESPACE} is not there: the first deploy makes it" in run.output
+    assert NAMESPACE not in kubectl("get", "namespaces", "--output", "name")
+
+
 def test_health_answers_with_database_and_redis(environment):
     with urllib.request.urlopen(f"{HTTP}/api/v1/health", timeout=10) as answer:
         health = json.load(answer)

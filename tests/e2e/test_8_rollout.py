@@ -179,13 +179,30 @@ def test_history_lists_what_happened(playbook, releases):
     assert "v2-crash-at-start" in run.output
 
 
-def test_rollback_goes_back_to_the_good_one_before(playbook, releases, release):
-    release("v2")
+def test_rollback_goes_back_to_the_good_one_before_as_one_unit(playbook, releases, release, read):
+    release(SECOND)
+    other = {"app_environment": {"LOG_LEVEL": "error"}, "app_hpa_max_replicas": 5}
+    assert release("v2", "-e", json.dumps(other)).code == 0
     run = playbook("rollback")
     assert run.code == 0, run.output
     assert health()["version"] == SECOND
     newest = releases()[0]
     assert (newest["kind"], newest["version"], newest["result"]) == ("rollback", SECOND, "good")
+    recorded = json.loads(read("configmap", f"hustlex-release-{newest['of']}")["data"]["manifests.json"])
+    compared = set()
+    for item in recorded:
+        kind, spec = item["kind"], item.get("spec")
+        live = read(kind, item["metadata"]["name"])["spec"] if kind in ("Deployment", "HorizontalPodAutoscaler") else {}
+        if kind == "Deployment":
+            for wanted, found in zip(*(each["template"]["spec"]["containers"] for each in (spec, live)), strict=True):
+                assert {key: found[key] for key in ("image", "env", "envFrom") if key in wanted} == {
+                    key: wanted[key] for key in ("image", "env", "envFrom") if key in wanted
+                }
+        elif kind == "HorizontalPodAutoscaler":
+            assert (live["minReplicas"], live["maxReplicas"]) == (spec["minReplicas"], spec["maxReplicas"])
+        compared |= {f"{kind}/{item['metadata']['name']}"} if live else set()
+    assert compared >= {"Deployment/hustlex-api", "Deployment/hustlex-worker"}
+    assert len(compared) == 3
     assert playbook("rollback", "-e", f"release={newest['number']}").changed == 0
 
 
@@ -230,6 +247,16 @@ def test_the_checklist_alone_changes_nothing(playbook, releases):
     assert releases() == before
 
 
+def test_a_dump_by_hand_is_young_enough(playbook):
+    checklist = ["--tags", "preflight", "-e", "app_version=v2", "-e", "app_backup_max_age_hours=0.05"]
+    refused = playbook("deploy", *checklist)
+    assert refused.code != 0, refused.output
+    assert "playbooks/backup.yml -e what=dump" in refused.failure
+    assert playbook("backup", "-e", "what=dump").code == 0
+    accepted = playbook("deploy", *checklist)
+    assert accepted.code == 0, accepted.output
+
+
 def test_of_two_deploys_at_once_one_wins(playbook, release, kubectl):
     import concurrent.futures
 
@@ -247,3 +274,32 @@ def test_of_two_deploys_at_once_one_wins(playbook, release, kubectl):
         assert 'for "deploy v2"' in report(second)
         assert first.result().code == 0, first.result().output
     assert health()["version"] == "v2"
+
+
+def test_a_way_back_that_fails_says_what_runs(playbook, release, releases, read, kubectl, tmp_path):
+    """The image of the last good release is gone, as after a purge of the registry."""
+    good = next(each for each in releases() if each["result"] == "good")
+    record = read("configmap", f"hustlex-release-{good['number']}")
+    kept = {key: record["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}
+    data = {**record["data"], "manifests.json": record["data"]["manifests.json"].replace("/api:v2", "/api:purged")}
+    assert data != record["data"]
+    file = tmp_path / "record.json"
+    file.write_text(json.dumps({**record, "metadata": kept, "data": data}))
+    kubectl("delete", "configmap", kept["name"])
+    kubectl("create", "-f", str(file))
+    run = release("v2-crash-at-start")
+    assert run.code != 0, run.output
+    assert f"going back to release {good['number']} (v2) failed, too, and there run " in report(run)
+    assert "cannot pull the image" in report(run)
+    assert health()["version"] == "v2"
+    assert release(SECOND).code == 0
+
+
+def test_without_an_earlier_release_the_report_says_so(release, releases, kubectl):
+    kubectl("delete", "configmaps", "--selector", "hustlex.app/release")
+    run = release("v2-crash-at-start")
+    assert run.code != 0, run.output
+    assert "(v2-crash-at-start) failed: there is no earlier release to go back to" in report(run)
+    assert health()["version"] == SECOND
+    assert release(SECOND).code == 0
+    assert releases()[0]["result"] == "good"

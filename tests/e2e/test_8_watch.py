@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,20 @@ def version() -> str:
         return str(json.load(answer)["version"])
 
 
-def test_errors_that_come_later_are_undone(release, load):
+@pytest.fixture
+def evidence(read) -> Callable[[], list[dict[str, Any]]]:
+    """That of the newest failed release."""
+
+    def found() -> list[dict[str, Any]]:
+        items = read("configmaps", "--selector", "hustlex.app/release-result=failed")["items"]
+        newest = max(items, key=lambda item: int(item["metadata"]["labels"]["hustlex.app/release"]))
+        kept: list[dict[str, Any]] = json.loads(newest["data"]["evidence.json"])
+        return kept
+
+    return found
+
+
+def test_errors_that_come_later_are_undone(release, load, evidence):
     run = release("v2-errors", FAULT_ERRORS_AFTER_SECONDS="6")
     assert run.code != 0, run.output
     assert "failed: release" in run.failure
@@ -117,6 +130,9 @@ def test_errors_that_come_later_are_undone(release, load):
     assert failures, "the version that fails failed nothing: nothing was shown"
     first, last = failures[0].at, failures[-1].at
     assert last - first < WINDOW + 30, "requests failed longer than the watch window and the way back take"
+    api = next(each for each in evidence() if each["workload"] == "Deployment hustlex-api")
+    assert any("/api: running" in state for state in api["containers"])
+    assert any("500" in line for log in api["logs"].values() for line in log)
 
 
 def test_slowness_that_comes_later_is_undone(release, load):

@@ -56,6 +56,7 @@ def gate(version: str, **changes: Any) -> dict[str, Any]:
         "app_watch_seconds": 10,
         "app_watch_error_ratio": 0.01,
         "app_watch_latency_seconds": 2,
+        "app_watch_increase": 4,
     }
     arguments = {
         "queries": rendered(GATES["__app_gates"], variables),

@@ -10,9 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.client import Client
-from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import KubeError
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.job import Order
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.login import login
-from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import PROBE_COMMAND, Code, probe
+from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import (
+    PROBE_COMMAND,
+    Code,
+    UnfitError,
+    probe,
+)
 from plays import kubectl
 
 IMAGE = "localhost/hustlex/api:v2"
@@ -43,7 +48,7 @@ def job(image: str, command: tuple[str, ...], **volume: object) -> dict:
 
 def ask(namespace: str, name: str, manifest: dict) -> Code:
     image = manifest["spec"]["template"]["spec"]["containers"][0]["image"]
-    return probe(connect, namespace, name, manifest, image, 60)
+    return probe(connect, Order(namespace, name, manifest, timeout=60), image, lambda _line: None)
 
 
 def test_an_image_says_what_it_needs_and_leaves_nothing(namespace):
@@ -60,10 +65,10 @@ def test_an_image_for_another_architecture_is_told_as_such(namespace):
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "foreign"}, "binaryData": data}
     kubectl("apply", "--namespace", namespace, "--filename", "-", stdin=json.dumps(manifest))
     foreign = job(IMAGE, ("/x/api",), configMap={"name": "foreign", "defaultMode": 0o755})
-    with pytest.raises(KubeError, match="is for another processor architecture than the nodes"):
+    with pytest.raises(UnfitError, match="is for another processor architecture than the nodes"):
         ask(namespace, "foreign", foreign)
 
 
 def test_an_image_that_does_not_exist_is_told_with_the_pods_words(namespace):
-    with pytest.raises(KubeError, match=r"does not run on this cluster: Pod .* cannot pull the image"):
+    with pytest.raises(UnfitError, match=r"does not run on this cluster: Pod .* cannot pull the image"):
         ask(namespace, "nowhere", job("localhost/hustlex/api:nowhere", PROBE_COMMAND))

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a person needs to see about a workload that failed: conditions, events, last log lines, without secrets."""
+"""What a person needs to see about a workload that failed: conditions, containers, events, last log lines, without secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from .diagnosis import Finding, Snapshot, describe
 from .errors import KubeError
 from .kinds import WELL_KNOWN
 from .mask import Masker
-from .pod import failing_containers, final_message, has_previous
+from .pod import container_names, container_states, failing_containers, final_message, has_previous
 from .workload import current_replica_set
 
 MOST_EVENTS = 8
@@ -29,13 +29,18 @@ class Evidence:
     reason: str
     command: str
     conditions: list[str] = field(default_factory=list)
+    containers: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     logs: dict[str, list[str]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """For the terminal."""
         found = [f"{self.workload}: {self.reason}"]
-        for title, entries in (("condition", self.conditions), ("event", self.events)):
+        for title, entries in (
+            ("condition", self.conditions),
+            ("container", self.containers),
+            ("event", self.events),
+        ):
             found += [f"  {title}: {entry}" for entry in entries]
         for title, entries in self.logs.items():
             found.append(f"  log of {title}:")
@@ -52,13 +57,19 @@ def masker(client: Client, namespace: str) -> Masker | None:
         return None
 
 
-def collect(client: Client, finding: Finding, snapshot: Snapshot, hide: Masker | None, log_lines: int) -> Evidence:
-    """Evidence of one finding; log lines are left out when no Secret can be hidden in them."""
+def collect(
+    client: Client, finding: Finding, snapshot: Snapshot, hide: Masker | None, log_lines: int, every_log: bool = False
+) -> Evidence:
+    """Evidence of one finding; log lines are left out when no Secret can be hidden in them.
+
+    every_log: those of containers that seem to be well, too.
+    """
     clean = hide or Masker()
     logs: dict[str, list[str]] = {}
     if hide is not None:
         for pod in finding.pods[:MOST_PODS]:
-            logs |= _logs(client, pod, clean, log_lines)
+            names = container_names(pod) if every_log else failing_containers(pod)
+            logs |= _logs(client, pod, names, clean, log_lines)
     uids = {finding.workload["metadata"]["uid"], *(pod["metadata"]["uid"] for pod in finding.pods)}
     made_by = current_replica_set(finding.workload, snapshot.replica_sets)
     if made_by is not None:
@@ -73,15 +84,22 @@ def collect(client: Client, finding: Finding, snapshot: Snapshot, hide: Masker |
         reason=clean.text(reason),
         command=finding.command,
         conditions=[clean.text(text) for text in _conditions(finding.workload)],
+        containers=[
+            clean.text(f"{pod['metadata']['name']}/{state}")
+            for pod in finding.pods[:MOST_PODS]
+            for state in container_states(pod)
+        ],
         events=[clean.text(events.text(event)) for event in warnings[-MOST_EVENTS:]],
         logs=logs,
     )
 
 
-def _logs(client: Client, pod: Mapping[str, Any], clean: Masker, lines: int) -> dict[str, list[str]]:
+def _logs(
+    client: Client, pod: Mapping[str, Any], containers: Sequence[str], clean: Masker, lines: int
+) -> dict[str, list[str]]:
     found = {}
     metadata = pod["metadata"]
-    for container in failing_containers(pod):
+    for container in containers:
         for previous in (True, False) if has_previous(pod, container) else (False,):
             try:
                 text = client.log(metadata["namespace"], metadata["name"], container, lines, previous)

@@ -6,6 +6,7 @@ A Job outlives the controller that started it: the next run of the same name fin
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -135,6 +136,8 @@ def run_job(
         image_id=_image_id(pod, container),
     )
     if result.succeeded:
+        if order.cron_job:
+            _note_success(client, order, outcome.look.snapshot.workloads[0])
         client.delete(JOBS, order.namespace, order.name)
         return result
     cause = outcome.failures[0] if outcome.failures else _not_in_time(outcome, order)
@@ -171,6 +174,14 @@ def _start(client: Client, manifest: Manifest, adopt_finished: bool, say: Callab
     except ApiError as error:
         raise KubeError(explain(error, manifest, None)) from error
     return False
+
+
+def _note_success(client: Client, order: Order, job: Mapping[str, Any]) -> None:
+    """Who may run Jobs need not be one who may change CronJobs."""
+    ended = (job.get("status") or {}).get("completionTime")
+    with contextlib.suppress(ApiError):
+        change = {"metadata": {"annotations": {job_manifest.BY_HAND_ANNOTATION: ended}}}
+        client.merge(CRON_JOBS, order.namespace, order.cron_job, change)
 
 
 def _is_recent(job: Mapping[str, Any]) -> bool:

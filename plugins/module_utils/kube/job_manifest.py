@@ -14,6 +14,8 @@ from .errors import ManifestError
 from .manifests import MANAGED_BY, PART_OF, SET_LABEL, Manifest
 
 CONTENT_ANNOTATION = "hustlex.app/job-content"
+# On a CronJob: when a Job of it that a person started succeeded. Kubernetes counts its own ones alone.
+BY_HAND_ANNOTATION = "hustlex.app/last-success-by-hand"
 # What failed is kept as evidence for as long as a person may want to look at it.
 KEPT_SECONDS = 3 * 24 * 3600
 

@@ -103,6 +103,34 @@ def failing_containers(pod: Object) -> list[str]:
     return found
 
 
+def container_names(pod: Object) -> list[str]:
+    """Containers that run beside each other, without those of the initialisation."""
+    return [container["name"] for container in (pod.get("spec") or {}).get("containers") or []]
+
+
+def container_states(pod: Object) -> list[str]:
+    """`api: running, not ready, 2 restarts, last exit code 1 (Error)` of each container."""
+    return [f"{status['name']}: {_state(status)}" for status in _statuses(pod)]
+
+
+def _state(status: Object) -> str:
+    state, last = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
+    name, details = next(iter(state.items())) if state else ("unknown", {})
+    words = [_exit(details) if name == "terminated" else str(details.get("reason") or name)]
+    if name == "running" and not status.get("ready"):
+        words.append("not ready")
+    if restarts := status.get("restartCount"):
+        words.append(f"{restarts} restart{'s' if restarts > 1 else ''}")
+    if last:
+        words.append(f"last {_exit(last)}")
+    return ", ".join(words)
+
+
+def _exit(ended: Object) -> str:
+    reason = f" ({ended['reason']})" if ended.get("reason") else ""
+    return f"exit code {ended.get('exitCode')}{reason}"
+
+
 def final_message(pod: Object) -> str:
     """What a container that failed left as its termination message; a log may mix its last lines."""
     for status in _statuses(pod):

@@ -84,11 +84,11 @@ class Outcome:
     seconds: float
 
 
-def look(client: Client, scope: Scope) -> Look:
-    """Ask for the workloads, and for what explains them only if one is not ready."""
+def look(client: Client, scope: Scope, closely: bool = False) -> Look:
+    """Ask for the workloads, and for what explains them only if one is not ready, or `closely`."""
     workloads = scope.workloads(client)
     now = datetime.now(UTC)
-    if all(is_probed(workload) and progress(workload).ready for workload in workloads):
+    if not closely and all(is_probed(workload) and progress(workload).ready for workload in workloads):
         return Look(Snapshot(workloads), [progress(workload) for workload in workloads])
     snapshot = Snapshot(
         workloads,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..kube.capacity import Amount, allocatable, pod_request, request_of_pods
+from ..kube.job_manifest import BY_HAND_ANNOTATION
 from ..kube.quota import Addition, shortages
 from ..text import secret_rules
 
@@ -19,11 +20,15 @@ OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the checklist; `message` says of what is not ok how to mend it."""
+    """One line of the checklist; `message` says of what is not ok how to mend it.
+
+    unfit: it speaks against the version itself, which is a failed release; nothing around it can be mended.
+    """
 
     item: str
     state: str
     message: str
+    unfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,16 @@ class Schema:
     running: int | None
     database: int | None
     database_min_compatible: int | None
+
+
+def absent(namespace: str, only_looks: bool) -> Check:
+    """All there is to say without a namespace: before the first deploy of everything that is as it should be."""
+    words = f"Namespace {namespace} is not there"
+    if only_looks:
+        return Check(
+            "namespace", WARNING, f"{words}: the first deploy makes it, and nothing else can be looked at before."
+        )
+    return Check("namespace", FAILED, f"{words}: deploy role namespace first (--tags namespace).")
 
 
 def secrets(secret: Object | None, keys: Iterable[str], environment: str) -> Check:
@@ -117,19 +132,29 @@ def disruption(budgets: Sequence[Object]) -> Check:
     return Check("disruption", OK, "the budgets allow one")
 
 
-def backup(cron_job: Object | None, now: datetime, max_age_hours: float) -> Check:
+def backup(cron_job: Object | None, now: datetime, max_age_hours: float, has_data: bool) -> Check:
+    """has_data: whether there is a database with something to lose."""
     if max_age_hours <= 0:
         return Check("backup", SKIPPED, "app_backup_max_age_hours is 0")
+    if not has_data:
+        return Check("backup", SKIPPED, "nothing was released here before")
     name = cron_job["metadata"]["name"] if cron_job else ""
-    last = (cron_job.get("status") or {}).get("lastSuccessfulTime") if cron_job else None
+    last = _last_success(cron_job or {})
     mend = "take one: ansible-playbook playbooks/backup.yml -e what=dump"
     if last is None:
         what = f"CronJob {name} has made no dump yet" if cron_job else "There is no CronJob of dumps"
         return Check("backup", FAILED, f"{what}: {mend} (app_backup_max_age_hours: 0 asks for none).")
-    hours = (now - datetime.fromisoformat(last)).total_seconds() / 3600
+    hours = (now - last).total_seconds() / 3600
     if hours > max_age_hours:
         return Check("backup", FAILED, f"The last dump is {hours:.1f} h old, more than {max_age_hours:g} h: {mend}.")
     return Check("backup", OK, f"{hours:.1f} h old")
+
+
+def _last_success(cron_job: Object) -> datetime | None:
+    """Of the Jobs that Kubernetes started, and of those that a person did."""
+    scheduled = (cron_job.get("status") or {}).get("lastSuccessfulTime")
+    by_hand = ((cron_job.get("metadata") or {}).get("annotations") or {}).get(BY_HAND_ANNOTATION)
+    return max((datetime.fromisoformat(each) for each in (scheduled, by_hand) if each), default=None)
 
 
 def schema(numbers: Schema, allow_breaking: bool) -> Check:
@@ -144,6 +169,7 @@ def schema(numbers: Schema, allow_breaking: bool) -> Check:
             f"This version (schema {numbers.new}) cannot run on the database, whose schema {numbers.database} wants code of"
             f" schema {numbers.database_min_compatible} at least: deploy a newer version, or take migrations back first"
             " (playbooks/migrate.yml -e direction=down).",
+            unfit=True,
         )
     brings_some = numbers.database is None or numbers.database < numbers.new
     breaks = numbers.running is not None and (numbers.new_min_compatible or 0) > numbers.running
@@ -154,6 +180,7 @@ def schema(numbers: Schema, allow_breaking: bool) -> Check:
             f"The migrations of this version want code of schema {numbers.new_min_compatible} at least, and what runs has"
             f" {numbers.running}: release a version in between first, or accept an outage without a way back"
             " (-e app_allow_breaking_migration=true).",
+            unfit=True,
         )
     return Check("schema", OK, head)
 
@@ -180,13 +207,16 @@ def watch(seconds: int, has_prometheus: bool, required: bool) -> Check:
     return Check("watch", WARNING, f"{words}; without one it has no verdict.")
 
 
-def alerts(firing: Sequence[str] | None, problem: str) -> Check:
+def alerts(firing: Sequence[str] | None, problem: str, ignored: bool) -> Check:
     """firing: names of critical alerts, None when nobody could be asked."""
     if firing is None:
         return Check("alerts", WARNING if problem else SKIPPED, problem or "no Prometheus is configured")
     if firing:
+        names = f"Critical alerts are firing: {', '.join(sorted(set(firing)))}"
+        if ignored:
+            return Check("alerts", WARNING, f"{names}; app_ignore_alerts is set.")
         return Check(
-            "alerts", FAILED, f"Critical alerts are firing: {', '.join(sorted(set(firing)))}. See to them first."
+            "alerts", FAILED, f"{names}. See to them first, or -e app_ignore_alerts=true if this release does."
         )
     return Check("alerts", OK, "no critical alert is firing")
 

@@ -40,7 +40,14 @@ RIGHTS = (
     Right("get", "", "pods/log"),
     Right("get", "", "services/proxy"),
 )
-FIRING = 'ALERTS{alertstate="firing",severity="critical"}'
+# Of the namespace, and of what belongs to none, as nodes.
+FIRING = 'ALERTS{{alertstate="firing",severity="critical",namespace=~"|{namespace}"}}'
+# What role namespace makes, and the application reads.
+SECRET, CONFIG = "hustlex-secrets", "hustlex-config"
+
+
+class UnfitError(KubeError):
+    """The image cannot run here, whoever tries again."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +69,13 @@ class Rules:
     """What the environment asks of a release; see the options of module preflight."""
 
     environment: str
-    secret: str
     secret_keys: Sequence[str]
-    config: str
     config_keys: Sequence[str]
     backup_cron_job: str
     backup_max_age_hours: float
     freeze_windows: Sequence[Mapping[str, Any]]
     ignore_freeze: bool
+    ignore_alerts: bool
     allow_breaking_migration: bool
     watch_seconds: int
     watch_required: bool
@@ -83,13 +89,11 @@ class DryRun:
     refusals: list[str] = field(default_factory=list)
 
 
-def probe(
-    connect: Callable[[], Client], namespace: str, name: str, manifest: Mapping[str, Any], wanted: str, timeout: int
-) -> Code:
-    """Run the new image once: it exists, it starts on these nodes, and it says what it needs. KubeError if not."""
-    done = run_job(connect, Order(namespace, name, manifest, timeout=timeout, adopt_finished=True))
+def probe(connect: Callable[[], Client], order: Order, wanted: str, say: Callable[[str], None]) -> Code:
+    """Run the new image once: it exists, it starts on these nodes, and it says what it needs. UnfitError if not."""
+    done = run_job(connect, order, say)
     if not done.succeeded:
-        raise KubeError(_refused(wanted, done.reason, done.evidence))
+        raise UnfitError(_refused(wanted, done.reason, done.evidence))
     try:
         facts = json.loads(done.log_tail[-1])
         return Code(
@@ -131,21 +135,37 @@ def checklist(
     nodes = _optional(client, "v1", "Node")
     deployments = [item for item in desired if item["kind"] == "Deployment"]
     misfits = capacity.misfits(desired, nodes)
+    schemas = _schema(client, namespace, code, running)
     return [
         _rights(client, namespace),
-        checks.secrets(_find(client, "Secret", namespace, rules.secret), rules.secret_keys, rules.environment),
-        checks.config(_find(client, "ConfigMap", namespace, rules.config), rules.config_keys),
+        checks.secrets(_find(client, "Secret", namespace, SECRET), rules.secret_keys, rules.environment),
+        checks.config(_find(client, "ConfigMap", namespace, CONFIG), rules.config_keys),
         checks.nodes(nodes),
         Check("size", FAILED, " ".join(misfits)) if misfits else Check("size", OK, "every pod fits a node"),
         checks.room(deployments, nodes, pods),
         checks.quota(deployments, client.list(WELL_KNOWN["v1", "ResourceQuota"], namespace)),
         checks.disruption(_of(client.list(WELL_KNOWN["policy/v1", "PodDisruptionBudget"], namespace), desired)),
-        checks.backup(_cron_job(client, namespace, rules), now, rules.backup_max_age_hours),
-        checks.schema(_schema(client, namespace, code, running), rules.allow_breaking_migration),
+        checks.backup(
+            _cron_job(client, namespace, rules),
+            now,
+            rules.backup_max_age_hours,
+            has_data=running is not None or schemas.database is not None,
+        ),
+        checks.schema(schemas, rules.allow_breaking_migration),
         checks.freeze(frozen_until(rules.freeze_windows, now), rules.ignore_freeze),
         checks.watch(rules.watch_seconds, prometheus is not None, rules.watch_required),
-        _alerts(prometheus),
+        _alerts(prometheus, namespace, rules.ignore_alerts),
     ]
+
+
+def has_namespace(client: Client, namespace: str) -> bool:
+    """Who may not look is told about what is missing by everything else."""
+    try:
+        return client.find(WELL_KNOWN["v1", "Namespace"], "", namespace) is not None
+    except ApiError as error:
+        if error.status == 403:
+            return True
+        raise
 
 
 def _refused(wanted: str, reason: str, found: evidence.Evidence | None) -> str:
@@ -165,11 +185,12 @@ def _rights(client: Client, namespace: str) -> Check:
     return Check("rights", OK, "all that a release does is allowed")
 
 
-def _alerts(prometheus: Prometheus | None) -> Check:
+def _alerts(prometheus: Prometheus | None, namespace: str, ignored: bool) -> Check:
+    query = FIRING.format(namespace=namespace)
     try:
-        return checks.alerts(prometheus.labels(FIRING, "alertname") if prometheus else None, "")
+        return checks.alerts(prometheus.labels(query, "alertname") if prometheus else None, "", ignored)
     except (QueryRefusedError, UnavailableError) as error:
-        return checks.alerts(None, str(error))
+        return checks.alerts(None, str(error), ignored)
 
 
 def _schema(client: Client, namespace: str, code: Code, running: Release | None) -> checks.Schema:

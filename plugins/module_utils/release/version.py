@@ -31,6 +31,13 @@ def reference(image: str, version: str) -> str:
     return f"{image}{'@' if version.startswith('sha256:') else ':'}{version}"
 
 
+def is_same(running: str, wanted: str) -> bool:
+    """Whether the image that runs, pinned or not, is surely the one that is wanted: a tag that moves never is."""
+    if "@" in wanted:
+        return running == wanted
+    return running.partition("@")[0] == wanted and not _MUTABLE.fullmatch(wanted.rpartition(":")[2])
+
+
 def pinned(wanted: str, image_id: str) -> str:
     """The reference with the digest that a node resolved it to; as it is when the node knows none of its registry.
 

@@ -58,6 +58,25 @@ def test_evidence_is_complete_and_masked() -> None:
     assert "  more: kubectl logs p" in found.lines()
 
 
+def test_the_states_of_containers_belong_to_it() -> None:
+    found = collect(Logs("", "now"), FINDING, Snapshot([]), Masker(), 20)
+    assert found.containers == ["p/c: CrashLoopBackOff, 2 restarts, last exit code 1"]
+
+
+def test_who_seems_to_be_well_is_asked_for_its_log_on_demand() -> None:
+    running = {"name": "c", "ready": True, "state": {"running": {}}}
+    pod = {
+        "metadata": POD["metadata"],
+        "spec": {"containers": [{"name": "c"}]},
+        "status": {"containerStatuses": [running]},
+    }
+    finding = Finding(("d",), WORKLOAD, "1 of 1 ready.", "kubectl describe", "none", (pod,))
+    assert collect(Logs(None, "slow"), finding, Snapshot([]), Masker(), 20).logs == {}
+    found = collect(Logs(None, "slow"), finding, Snapshot([]), Masker(), 20, every_log=True)
+    assert found.logs == {"p/c": ["slow"]}
+    assert found.containers == ["p/c: running"]
+
+
 def test_logs_that_are_gone_are_left_out() -> None:
     gone = "unable to retrieve container logs for containerd://0123"
     for previous in (gone, None):

@@ -9,6 +9,7 @@ from ansible_collections.hustlex.platform.plugins.module_utils.release import ch
 from ansible_collections.hustlex.platform.plugins.module_utils.release.checks import Schema
 from ansible_collections.hustlex.platform.plugins.module_utils.release.freeze import frozen_until
 from ansible_collections.hustlex.platform.plugins.module_utils.release.version import (
+    is_same,
     pinned,
     reference,
     version_problem,
@@ -51,6 +52,27 @@ def test_versions(version, environment, problem):
 )
 def test_an_image_is_pinned_where_its_digest_is_known(wanted, image_id, expected):
     assert pinned(wanted, image_id) == expected
+
+
+OTHER = f"sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "same"),
+    [
+        ("hustlex/api:v1", "hustlex/api:v1", True),
+        (f"hustlex/api:v1@{DIGEST}", "hustlex/api:v1", True),
+        (f"hustlex/api@{DIGEST}", f"hustlex/api@{DIGEST}", True),
+        (f"hustlex/api@{DIGEST}", f"hustlex/api@{OTHER}", False),
+        (f"hustlex/api:v1@{DIGEST}", f"hustlex/api@{OTHER}", False),
+        (f"hustlex/api@{DIGEST}", "hustlex/api:v1", False),
+        ("hustlex/api:v1", "hustlex/api:v2", False),
+        ("localhost:5000/api:v1", "localhost:5000/api:v1", True),
+        (f"hustlex/api:latest@{DIGEST}", "hustlex/api:latest", False),
+    ],
+)
+def test_what_runs_already_is_the_very_image(running, wanted, same):
+    assert is_same(running, wanted) is same
 
 
 def test_references():
@@ -171,7 +193,28 @@ def test_budgets():
 )
 def test_age_of_the_last_dump(last, hours, state):
     cron_job = {"metadata": {"name": "postgres-backup"}, "status": {"lastSuccessfulTime": last} if last else {}}
-    assert checks.backup(cron_job, NOW, hours).state == state
+    assert checks.backup(cron_job, NOW, hours, has_data=True).state == state
+
+
+def test_a_dump_by_hand_counts_and_the_first_release_needs_none():
+    by_hand = {"hustlex.app/last-success-by-hand": "2026-11-25T14:00:00Z"}
+    cron_job = {"metadata": {"name": "b", "annotations": by_hand}, "status": {}}
+    assert checks.backup(cron_job, NOW, 3, has_data=True).state == "ok"
+    cron_job["status"] = {"lastSuccessfulTime": "2026-11-20T14:00:00Z"}
+    assert checks.backup(cron_job, NOW, 3, has_data=True).state == "ok"
+    assert checks.backup(None, NOW, 3, has_data=True).state == "failed"
+    assert checks.backup(None, NOW, 3, has_data=False).state == "skipped"
+
+
+def test_without_a_namespace_only_a_look_goes_on():
+    assert checks.absent("hustlex", only_looks=True).state == "warning"
+    assert checks.absent("hustlex", only_looks=False).state == "failed"
+
+
+def test_firing_alerts_stop_a_release_unless_it_is_their_cure():
+    assert checks.alerts(["DatabaseDown"], "", ignored=False).state == "failed"
+    assert checks.alerts(["DatabaseDown"], "", ignored=True).state == "warning"
+    assert checks.alerts([], "", ignored=False).state == "ok"
 
 
 WEEKLY = {"days": ["wed"], "from": "16:00", "to": "18:00", "timezone": "Africa/Lagos", "reason": "payday"}
