@@ -20,14 +20,19 @@ from .conftest import HTTP, ROOT, command_of
 from .load import Load
 
 VERSIONS = ("v2", "1.0.0")
+BAD = "v2-crash-at-start"
 QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=60"]
 KILLS, FINISHED_EVERY = 20, 5
-# Moments are drawn up to here; a run takes about as long on two busy cores.
-LONGEST_LIFE = 12.0
+# Moments are drawn up to here, in seconds; about as long takes a release, a rollback, and a bad version with its way back.
+LONGEST_LIFE, LONGEST_BAD_LIFE = 12.0, 25.0
 
 
 def start(version: str, *arguments: str) -> subprocess.Popen[str]:
-    command = command_of("deploy", *QUICK, "-e", f"app_version={version}", *arguments)
+    return start_playbook("deploy", *QUICK, "-e", f"app_version={version}", *arguments)
+
+
+def start_playbook(name: str, *arguments: str) -> subprocess.Popen[str]:
+    command = command_of(name, *arguments)
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -60,17 +65,22 @@ def clean(read):
 
 
 def test_killed_at_twenty_moments_the_next_run_finishes(environment):
-    """The main process alone is killed: its workers are left to themselves, which is the worse case."""
+    """Releases, rollbacks and bad versions that are being undone.
+
+    The main process alone is killed: its workers are left to themselves, which is the worse case.
+    """
     chance = random.Random(5)
     outlived = 0
     with Load(HTTP, rate=20, timeout=15, max_seconds=900) as load:
         for number in range(KILLS):
-            wanted = VERSIONS[number % 2]
-            process = start(wanted)
+            wanted = VERSIONS[number // 2 % 2]
+            kind = ("deploy", "bad", "deploy", "rollback")[number % 4]
+            process = start_playbook("rollback") if kind == "rollback" else start(BAD if kind == "bad" else wanted)
             try:
-                output, _none = process.communicate(timeout=chance.uniform(0.5, LONGEST_LIFE))
+                longest = LONGEST_BAD_LIFE if kind == "bad" else LONGEST_LIFE
+                output, _none = process.communicate(timeout=chance.uniform(0.5, longest))
                 outlived += 1
-                assert process.returncode == 0, output
+                assert bool(process.returncode) == (kind == "bad"), output
             except subprocess.TimeoutExpired:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait(10)

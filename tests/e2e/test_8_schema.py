@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import urllib.request
 
 import pytest
 
-from .conftest import HTTP
+from .conftest import HTTP, ROOT, command_of, wait_until
 
 QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=30"]
 CONFIRM = ["-e", "confirm=development"]
@@ -82,6 +84,22 @@ def test_a_migration_that_takes_too_long_is_stopped_with_its_log_and_the_lock_is
     assert "up begins" in log
     assert database() == ("0.8.0", 4)
     assert not read("lease", "hustlex-operation")["spec"].get("holderIdentity")
+
+
+def test_a_run_that_is_killed_in_a_migration_is_taken_up_by_the_next(release, kubectl):
+    slow = ["-e", '{"app_environment": {"FAULT_MIGRATION_SECONDS": "15"}}']
+    process = subprocess.Popen(
+        command_of("deploy", *QUICK, "-e", "app_version=0.9.0", *slow),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: "hustlex-migrate-" in kubectl("get", "jobs", "--output", "name"), 60, "the migration runs")
+    process.kill()
+    process.wait(10)
+    run = release("0.9.0", *slow)
+    assert re.search(r"Job hustlex-migrate-\w+ (is running already|has ended already)", run.output), run.output
+    assert database() == ("0.9.0", 5)
 
 
 def test_one_version_after_the_other_and_no_way_back_over_two(release, playbook, read):
