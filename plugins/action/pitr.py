@@ -19,6 +19,7 @@ from ..module_utils.kube.errors import KubeError, MissingKubeconfigError, Unreac
 from ..module_utils.kube.exchange import Exchange, Exchanger
 from ..module_utils.kube.job import Order, run_job
 from ..module_utils.kube.kinds import WELL_KNOWN
+from ..module_utils.kube.lease import keeper
 from ..module_utils.kube.login import login
 from ..module_utils.kube.recovery_record import MOVING, RESTORED, REVERTED, REVERTING, SWAPPED, RecoveryRecord
 from ..module_utils.text.quantities import memory_bytes
@@ -50,6 +51,7 @@ ARGUMENTS: dict[str, Any] = {
     "branch_job": {"type": "dict", "default": {}},
     "base_cron_job": {"type": "str", "default": "postgres-base-backup"},
     "timeout": {"type": "int", "default": 3600},
+    "lease": {"type": "dict"},
 }
 SPARE_BYTES = 256 * 1024 * 1024
 
@@ -142,6 +144,7 @@ class ActionModule(ActionBase):
         def save(exchange: Exchange) -> None:
             replace(record, exchange=exchange).write_held(client, namespace)
 
+        renew = keeper(namespace, arguments["lease"])
         comes_back = record.state == REVERTING
         exchanger = Exchanger(
             client,
@@ -151,6 +154,7 @@ class ActionModule(ActionBase):
             lambda line: display.display(f"  {line}"),
             lambda: self._take_base(arguments),
             partial(self._branch, arguments, recorded.incoming_claim) if comes_back else None,
+            beat=lambda: renew(client),
         )
         if self._task.check_mode:
             steps = [what for what, _do in exchanger.steps().values()]
@@ -184,7 +188,8 @@ class ActionModule(ActionBase):
 
     def _run(self, arguments: dict[str, Any], order: Order, otherwise: str) -> None:
         options = auth_options(arguments)
-        done = run_job(lambda: Client(login(options)), order, lambda line: display.display(f"     {line}"))
+        beat = keeper(arguments["namespace"], arguments["lease"])
+        done = run_job(lambda: Client(login(options)), order, lambda line: display.display(f"     {line}"), beat=beat)
         if not done.succeeded:
             raise KubeError(f"{otherwise}: {done.reason} Mend that, then run this again.")
 

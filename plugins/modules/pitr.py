@@ -95,6 +95,9 @@ options:
     description: Longest wait for the base backup, in seconds.
     type: int
     default: 3600
+  lease:
+    description: RV(hustlex.platform.lease#module:lease) of the lock that this run holds; it is renewed during an exchange.
+    type: dict
 attributes:
   check_mode:
     description: Makes and shows the plan, or names the steps of the exchange; changes nothing.

@@ -108,7 +108,7 @@ class Exchanger:
     """Does, or finishes, one exchange.
 
     save: writes the exchange down; say: shows a line; take_base: makes a base backup of what now runs;
-    branch: gives data that comes back a timeline of its own, before it moves.
+    branch: gives data that comes back a timeline of its own, before it moves; beat: called at every look of a wait.
     """
 
     def __init__(
@@ -120,13 +120,14 @@ class Exchanger:
         say: Callable[[str], None],
         take_base: Callable[[], None],
         branch: Callable[[], None] | None = None,
+        beat: Callable[[], None] = lambda: None,
         limits: Limits = Limits(),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client, self._namespace, self._exchange = client, namespace, exchange
         self._save, self._say, self._take_base, self._branch = save, say, take_base, branch
-        self._limits, self._clock, self._sleep = limits, clock, sleep
+        self._beat, self._limits, self._clock, self._sleep = beat, limits, clock, sleep
 
     def steps(self) -> dict[str, tuple[str, Callable[[], None]]]:
         """Each step by the name that is written down: what it is to people, and what does it."""
@@ -161,6 +162,7 @@ class Exchanger:
             self._exchange = replace(self._exchange, step=name)
             self._save(self._exchange)
             self._say(f"{names.index(name) + 1}/{len(names)} {steps[name][0]}")
+            self._beat()
             steps[name][1]()
         return self._exchange
 
@@ -269,6 +271,7 @@ class Exchanger:
                     f" See `kubectl describe pod {left[0]} -n {self._namespace}`, then run this again."
                 )
             self._sleep(0.5)
+            self._beat()
 
     def _wait_ready(self, kind: Any, name: str, seconds: float) -> None:
         deadline = self._clock() + seconds
@@ -290,6 +293,7 @@ class Exchanger:
                 said = state.message
                 self._say(f"     {kind.name} {name}: {said}")
             self._sleep(0.5)
+            self._beat()
 
 
 def remove_recovery(client: Client, namespace: str) -> None:
