@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -178,6 +179,19 @@ def test_there_is_nothing_to_swap_yet(playbook: Playbook, action: str) -> None:
     assert "add -e confirm=development, not production" in wrong
     run = playbook("pitr", "-e", f"{action}=true", *CONFIRM)
     assert "No recovery is ready" in run.failure or "There is nothing to revert" in run.failure
+
+
+def test_while_somebody_holds_the_lock_nothing_is_exchanged(playbook: Playbook, kubectl: Kubectl) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    held = {"holderIdentity": "ada@elsewhere", "acquireTime": now, "renewTime": now, "leaseDurationSeconds": 300}
+    patch = ["patch", "lease", "hustlex-operation", "--type=merge", "--patch"]
+    kubectl(*patch, json.dumps({"spec": held}))
+    try:
+        for name, order in (("pitr", "swap"), ("pitr", "revert"), ("restore", "swap"), ("restore_redis", "revert")):
+            run = playbook(name, "-e", f"{order}=true", *CONFIRM)
+            assert "ada@elsewhere holds the lock of this environment since" in run.failure, run.output
+    finally:
+        kubectl(*patch, json.dumps({"spec": dict.fromkeys(held)}))
 
 
 @pytest.mark.parametrize("kind", ["time", "xid"])
