@@ -129,7 +129,7 @@ def test_the_standby_becomes_the_primary_and_has_every_acknowledged_row(
         as_documented(line)
     assert writer.more()
     for line in lines[appoint:]:
-        as_documented(line.replace("delete pvc", "delete pvc --ignore-not-found"))
+        as_documented(line)
     writer.stop()
     assert len(writer.acknowledged) > before
     assert set(writer.acknowledged) <= rows(psql, HEIR)
@@ -174,3 +174,17 @@ def test_all_volumes_are_lost_and_everything_archived_comes_back(
     assert playbook("backups").code == 0
     deployed = playbook("deploy")
     assert (deployed.code, deployed.changed) == (0, 0), deployed.output
+
+
+def test_the_certificates_of_the_base_backups_are_renewed(
+    kubectl: Kubectl, read: Callable[..., Any], as_documented: Callable[..., str]
+) -> None:
+    def certificates() -> dict[str, str]:
+        return dict(read("secret", "pgbackrest-tls")["data"])
+
+    before = certificates()
+    for line in commands("backup.md", "The certificates of the base backups"):
+        as_documented(line)
+    after = certificates()
+    assert before.keys() == after.keys()
+    assert not [name for name in before if before[name] == after[name]]
