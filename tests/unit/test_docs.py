@@ -10,7 +10,16 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "roles/cluster/files/embedded/README.md"]
-EXPECTED = {"README.md", "application.md", "architecture.md", "backup.md", "decisions.md", "recovery.md", "store.md"}
+EXPECTED = {
+    "README.md",
+    "application.md",
+    "architecture.md",
+    "backup.md",
+    "decisions.md",
+    "deploying.md",
+    "recovery.md",
+    "store.md",
+}
 
 
 @pytest.fixture(params=PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
