@@ -11,6 +11,7 @@ from ..kube.client import Client
 from ..kube.errors import ApiError, KubeError
 from ..kube.kinds import WELL_KNOWN
 from ..kube.manifests import Manifest
+from ..kube.pod import has_ended
 from .record import NAME, NUMBER, Release, config_map, outdated, parse
 
 CONFIG_MAPS = WELL_KNOWN["v1", "ConfigMap"]
@@ -57,12 +58,13 @@ def images_of(client: Client, namespace: str, manifests: Sequence[Manifest]) -> 
         if item["kind"] == "Deployment"
     }
     pods = [pod for selector in sorted(selectors) for pod in client.list(WELL_KNOWN["v1", "Pod"], namespace, selector)]
-    return {
-        each["name"]: str(each.get("imageID") or "")
-        for pod in pods
-        if not pod["metadata"].get("deletionTimestamp")
-        for each in (pod.get("status") or {}).get("containerStatuses") or []
-    }
+    found: dict[str, str] = {}
+    for each in pods:
+        if not each["metadata"].get("deletionTimestamp") and not has_ended(each):
+            for status in (each.get("status") or {}).get("containerStatuses") or []:
+                # A pod that only starts has no image yet.
+                found[status["name"]] = str(status.get("imageID") or found.get(status["name"], ""))
+    return found
 
 
 def add_release(
@@ -74,8 +76,7 @@ def add_release(
     keep: int,
 ) -> Release:
     """Record a release under the next free number, and let go of the records and configurations that nobody needs."""
-    known = read_releases(client, namespace)
-    number = max((each.number for each in known), default=0)
+    number = max((each.number for each in read_releases(client, namespace)), default=0)
     for _attempt in range(_ATTEMPTS):
         number += 1
         numbered = release.with_number(number)
@@ -85,12 +86,13 @@ def add_release(
             if error.status != 409:
                 raise
         else:
-            _prune(client, namespace, [numbered, *known], keep)
+            _prune(client, namespace, keep)
             return numbered
     raise KubeError("Other runs record releases at the same moment again and again: run it again.")
 
 
-def _prune(client: Client, namespace: str, releases: Sequence[Release], keep: int) -> None:
+def _prune(client: Client, namespace: str, keep: int) -> None:
+    releases = read_releases(client, namespace)
     gone = outdated(releases, keep)
     for each in gone:
         client.delete(CONFIG_MAPS, namespace, f"{NAME}{each.number}")

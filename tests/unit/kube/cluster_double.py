@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import ApiError
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.kinds import WELL_KNOWN, Kind
 
 KINDS = {kind.name: kind for kind in WELL_KNOWN.values()}
@@ -49,6 +50,24 @@ class ClusterDouble:
             for (of_kind, _name), item in self.objects.items()
             if of_kind == kind.name and wanted.items() <= (item["metadata"].get("labels") or {}).items()
         ]
+
+    def list_metadata(self, kind: Kind, _namespace: str, label: str) -> list[dict[str, Any]]:
+        self._request()
+        return [
+            {"metadata": copy.deepcopy(item["metadata"])}
+            for (of_kind, _name), item in self.objects.items()
+            if of_kind == kind.name and label in (item["metadata"].get("labels") or {})
+        ]
+
+    def create(self, kind: Kind, manifest: dict[str, Any]) -> dict[str, Any]:
+        with_effect = self._begin()
+        if with_effect:
+            key = kind.name, manifest["metadata"]["name"]
+            if key in self.objects:
+                raise ApiError(f"{kind.name} {key[1]} already exists", 409)
+            self.objects[key] = copy.deepcopy(manifest)
+        self._end()
+        return manifest
 
     def merge(self, kind: Kind, _namespace: str, name: str, change: dict[str, Any]) -> dict[str, Any]:
         with_effect = self._begin()
