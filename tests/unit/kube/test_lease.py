@@ -127,10 +127,42 @@ def test_what_a_dead_run_of_this_machine_left_is_taken_over_at_once(server):
     assert take(server, BOB).taken_from == mine.identity
 
 
-def test_a_dead_process_of_another_machine_says_nothing(server):
-    take(server, Run("ada@laptop", 2**22 + 1, "another boot", "1"))
-    with pytest.raises(LeaseHeldError):
+def test_what_a_run_of_another_machine_left_is_taken_over_when_it_runs_out_and_not_before(server, time):
+    elsewhere = Run("ada@laptop", 2**22 + 1, "another boot", "1")
+    take(server, elsewhere)
+    server.time += timedelta(seconds=40)
+    Keeper("hustlex", held(elsewhere), clock=lambda: time[0]).beat(server)
+    server.time += timedelta(seconds=59)
+    with pytest.raises(LeaseHeldError) as error:
         take(server, BOB)
+    assert str(error.value) == (
+        f'{elsewhere.identity} holds the lock of this environment since 2026-11-25T15:00:00Z for "deploy by ada@laptop":'
+        " wait until it has ended; if it died, the lock is free in 1 s."
+    )
+    server.time += timedelta(seconds=1)
+    assert take(server, BOB) == lease.Held(BOB.identity, elsewhere.identity)
+    assert server.found["spec"]["acquireTime"].startswith("2026-11-25T15:01:40")
+    assert give(server, elsewhere) is False
+
+
+@pytest.mark.parametrize(
+    ("change", "is_over"),
+    [
+        ({}, True),
+        ({"pid": os.getpid()}, True),
+        ({"pid": os.getpid(), "started": lease._start_time(os.getpid())}, False),
+        ({"machine": "another boot"}, False),
+    ],
+    ids=["ended", "its number is another's", "lives", "another machine"],
+)
+def test_a_run_is_only_taken_for_dead_where_that_is_sure(change, is_over):
+    ended = replace(Run.current(), pid=2**22 + 1, started="1")
+    assert replace(ended, **change).is_over() is is_over
+
+
+def test_where_machines_cannot_be_told_apart_no_run_is_taken_for_dead(monkeypatch):
+    monkeypatch.setattr(lease, "_machine", lambda: "")
+    assert not replace(Run.current(), pid=2**22 + 1, started="1").is_over()
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["create", "change"])
