@@ -211,10 +211,47 @@ def test_without_a_namespace_only_a_look_goes_on():
     assert checks.absent("hustlex", only_looks=False).state == "failed"
 
 
-def test_firing_alerts_stop_a_release_unless_it_is_their_cure():
-    assert checks.alerts(["DatabaseDown"], "", ignored=False).state == "failed"
-    assert checks.alerts(["DatabaseDown"], "", ignored=True).state == "warning"
-    assert checks.alerts([], "", ignored=False).state == "ok"
+MANY = ["DiskFull", "ApiDown", "DiskFull"]
+CURE = "See to them first, or -e app_ignore_alerts=true if this release does."
+
+
+@pytest.mark.parametrize(
+    ("firing", "problem", "ignored", "state", "message"),
+    [
+        ([], "", False, "ok", "no critical alert is firing"),
+        ([], "", True, "ok", "no critical alert is firing"),
+        (MANY, "", False, "failed", f"Critical alerts are firing: ApiDown, DiskFull. {CURE}"),
+        (MANY, "", True, "warning", "Critical alerts are firing: ApiDown, DiskFull; app_ignore_alerts is set."),
+        (None, "Prometheus is away.", False, "warning", "Prometheus is away."),
+        (None, "Prometheus is away.", True, "warning", "Prometheus is away."),
+        (None, "", False, "skipped", "no Prometheus is configured"),
+    ],
+)
+def test_firing_alerts_stop_a_release_unless_it_is_their_cure(firing, problem, ignored, state, message):
+    assert checks.alerts(firing, problem, ignored) == checks.Check("alerts", state, message)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "has_prometheus", "required", "state", "words"),
+    [
+        (0, False, True, "skipped", "app_watch_seconds is 0"),
+        (0, True, True, "skipped", "app_watch_seconds is 0"),
+        (60, True, True, "ok", "60 s after the release"),
+        (60, True, False, "ok", "60 s after the release"),
+        (
+            60,
+            False,
+            False,
+            "warning",
+            "set app_prometheus_url or app_prometheus_service; without one it has no verdict.",
+        ),
+        (60, False, True, "failed", "set app_prometheus_url or app_prometheus_service, or app_watch_seconds to 0."),
+    ],
+)
+def test_the_watch_window_has_somebody_to_ask(seconds, has_prometheus, required, state, words):
+    found = checks.watch(seconds, has_prometheus, required)
+    assert found.state == state
+    assert found.message.endswith(words)
 
 
 WEEKLY = {"days": ["wed"], "from": "16:00", "to": "18:00", "timezone": "Africa/Lagos", "reason": "payday"}
