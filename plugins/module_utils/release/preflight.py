@@ -42,6 +42,8 @@ RIGHTS = (
 )
 # Of the namespace, and of what belongs to none, as nodes.
 FIRING = 'ALERTS{{alertstate="firing",severity="critical",namespace=~"|{namespace}"}}'
+# The kernel's words for a program of another processor, and containerd's for an image that has none for this one.
+FOREIGN = ("exec format error", "no match for platform")
 # What role namespace makes, and the application reads.
 SECRET, CONFIG = "hustlex-secrets", "hustlex-config"
 
@@ -170,7 +172,7 @@ def has_namespace(client: Client, namespace: str) -> bool:
 
 def _refused(wanted: str, reason: str, found: evidence.Evidence | None) -> str:
     lines = [line for log in (found.logs if found else {}).values() for line in log]
-    if any("exec format error" in line for line in [reason, *lines]):
+    if any(words in line for line in [reason, *lines] for words in FOREIGN):
         return f"The image {wanted} is for another processor architecture than the nodes: build it for theirs."
     return f"The image {wanted} does not run on this cluster: {reason}"
 
