@@ -115,7 +115,8 @@ class ActionModule(ActionBase):
 
     def _code(self, arguments: dict[str, Any], wanted: str, running: Release | None) -> tuple[Code, Check]:
         """The new code's facts: from the record when it runs already, else by running it once."""
-        if running is not None and is_same(running.image, wanted):
+        pin_needed = arguments["pin_required"]
+        if running and is_same(running.image, wanted) and (is_pinned(running.image) or not pin_needed):
             code = Code.of_release(running)
             return code, Check("image", OK, f"{code.image} runs already")
         if self._task.check_mode:
@@ -135,7 +136,7 @@ class ActionModule(ActionBase):
             return Code(wanted), Check("image", FAILED, str(error), unfit=True)
         except KubeError as error:
             return Code(wanted), Check("image", FAILED, str(error))
-        if arguments["pin_required"] and not is_pinned(code.image):
+        if pin_needed and not is_pinned(code.image):
             return code, Check(
                 "image",
                 FAILED,
