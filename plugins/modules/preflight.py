@@ -79,7 +79,7 @@ options:
   freeze_windows:
     description:
       - Times at which nothing is released. Each has C(from) and C(to) as RFC 3339 with an offset, or C(days) (V(mon) to
-        V(sun)), C(from) and C(to) as HH:MM and C(timezone); and a C(reason).
+        V(sun)), C(from) and C(to) as HH:MM in quotes and C(timezone); and a C(reason).
     type: list
     elements: dict
     default: []

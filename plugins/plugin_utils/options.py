@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -25,5 +26,12 @@ def auth_options(arguments: dict[str, Any]) -> dict[str, Any]:
 def validated(action: ActionBase, spec: dict[str, Any], **constraints: Any) -> dict[str, Any]:
     """The task's arguments, checked, and as plain data: the tags that Ansible keeps on values end here."""
     _validation, arguments = action.validate_argument_spec(spec, **constraints)
-    plain: dict[str, Any] = json.loads(json.dumps(arguments))
+    plain: dict[str, Any] = json.loads(json.dumps(arguments, default=_as_written))
     return plain
+
+
+def _as_written(value: object) -> str:
+    """YAML makes times of what looks like one."""
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is no value of an option")

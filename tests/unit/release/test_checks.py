@@ -4,6 +4,7 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.hustlex.platform.plugins.module_utils.release import checks
 from ansible_collections.hustlex.platform.plugins.module_utils.release.checks import Schema
@@ -267,8 +268,9 @@ WEEKLY = {"days": ["wed"], "from": "16:00", "to": "18:00", "timezone": "Africa/L
         ({**WEEKLY, "timezone": "UTC"}, None),
         ({**WEEKLY, "days": ["tue"], "from": "22:00", "to": "21:00"}, "2026-11-25T21:00:00+01:00"),
         ({**WEEKLY, "days": ["tue"], "from": "22:00", "to": "08:00"}, None),
+        (yaml.safe_load("{from: 2026-11-25T00:00:00+01:00, to: 2026-11-26T00:00:00Z}"), "2026-11-26T00:00:00+00:00"),
     ],
-    ids=["single", "over", "weekly", "another day", "another zone", "past midnight", "past midnight over"],
+    ids=["single", "over", "weekly", "another day", "another zone", "past midnight", "past midnight over", "no quotes"],
 )
 def test_freeze_windows(window, end):
     found = frozen_until([window], NOW)
@@ -283,11 +285,21 @@ def test_freeze_windows(window, end):
         {"from": "2026-11-26T00:00:00+01:00"},
         {**WEEKLY, "days": ["friday"]},
         {**WEEKLY, "timezone": "Lagos"},
+        {**WEEKLY, "from": "16:00:30"},
+        {**WEEKLY, "to": "24:00"},
+        {**WEEKLY, "from": "T16"},
+        {**WEEKLY, "from": None},
     ],
 )
 def test_a_window_that_cannot_be_read_is_refused(window):
     with pytest.raises(KubeError, match=r"freeze window .* cannot be read"):
         frozen_until([window], NOW)
+
+
+@pytest.mark.parametrize("text", ["{days: [wed], from: 15:00, to: 17:00}", "{from: 20261125, to: 20261126}"])
+def test_a_time_without_quotes_that_yaml_reads_as_a_number_is_refused(text):
+    with pytest.raises(KubeError, match=r'from is the number \d+, .* quote it \(from: "17:00"\)\.$'):
+        frozen_until([yaml.safe_load(text)], NOW)
 
 
 def test_a_freeze_can_be_overruled():
