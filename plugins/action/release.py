@@ -93,9 +93,8 @@ class ActionModule(ActionBase):
             outcome=arguments["outcome"],
             of=arguments["of"],
         )
-        recorded = add_release(
-            client, namespace, release, arguments["manifests"], arguments["evidence"], arguments["keep"]
-        )
+        manifests, evidence, keep = (arguments[name] for name in ("manifests", "evidence", "keep"))
+        recorded = add_release(client, namespace, release, manifests, evidence, keep, warn=display.warning)
         if arguments["log_file"]:
             _log(Path(arguments["log_file"]), namespace, recorded)
         return recorded

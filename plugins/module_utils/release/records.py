@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..kube.client import Client
@@ -74,8 +74,12 @@ def add_release(
     manifests: Sequence[Manifest],
     evidence: Sequence[Mapping[str, Any]],
     keep: int,
+    warn: Callable[[str], None] = lambda _sentence: None,
 ) -> Release:
-    """Record a release under the next free number, and let go of the records and configurations that nobody needs."""
+    """Record a release under the next free number, and let go of the records and configurations that nobody needs.
+
+    What cannot be let go of is no fault of the release: warn is told.
+    """
     number = max((each.number for each in read_releases(client, namespace)), default=0)
     for _attempt in range(_ATTEMPTS):
         number += 1
@@ -86,12 +90,16 @@ def add_release(
             if error.status != 409:
                 raise
         else:
-            _prune(client, namespace, keep)
+            try:
+                _prune(client, namespace, keep)
+            except KubeError as error:
+                warn(f"Old releases and their settings stay for now, and the next release tries again: {error}")
             return numbered
     raise KubeError("Other runs record releases at the same moment again and again: run it again.")
 
 
 def _prune(client: Client, namespace: str, keep: int) -> None:
+    """Raises KubeError; without the manifests of a release that is kept nobody knows which configurations it needs."""
     releases = read_releases(client, namespace)
     gone = outdated(releases, keep)
     for each in gone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,12 +35,14 @@ def manifests(content: str) -> list[dict[str, Any]]:
     ]
 
 
-def release(cluster: ClusterDouble, row: str, keep: int = 2) -> Release:
+def release(
+    cluster: ClusterDouble, row: str, keep: int = 2, warn: Callable[[str], None] = lambda _sentence: None
+) -> Release:
     """What a run does: its copy of the settings is applied, then it is recorded; `a+` is good, `a-` failed."""
     content, result = row[0], "good" if row[1] == "+" else "failed"
     add_copy(cluster, content)
     made = replace(RELEASE, content=content, result=result)
-    return add_release(cluster, "n", made, manifests(content), [], keep)  # type: ignore[arg-type]
+    return add_release(cluster, "n", made, manifests(content), [], keep, warn)  # type: ignore[arg-type]
 
 
 def add_copy(cluster: ClusterDouble, content: str) -> None:
@@ -152,9 +155,39 @@ def test_settings_stay_when_nobody_can_tell_who_needs_them(cluster):
     for row in ("a+", "b+"):
         release(cluster, row)
     cluster.objects["ConfigMap", f"{NAME}2"]["data"] = {}
-    with pytest.raises(KubeError, match="The record of release 2 holds no manifests any more"):
-        release(cluster, "c+")
+    said: list[str] = []
+    assert release(cluster, "c+", warn=said.append).number == 3
+    assert "The record of release 2 holds no manifests any more" in said[0]
     assert copies(cluster) == "abc"
+
+
+class Keeping(ClusterDouble):
+    """Deletes nothing whose name begins so."""
+
+    kept = ""
+
+    def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        if self.kept and name.startswith(self.kept):
+            raise ApiError(f"Not allowed: cannot delete {name}.", 403)
+        super().delete(kind, namespace, name)
+
+
+@pytest.mark.parametrize("kept", [NAME, COPY])
+def test_a_release_is_recorded_although_old_ones_cannot_be_removed(kept):
+    cluster = Keeping()
+    for row in ("a+", "b+"):
+        release(cluster, row)
+    cluster.kept = kept
+    said: list[str] = []
+    assert release(cluster, "c+", warn=said.append).number == 3
+    assert numbers(cluster)[0] == 3
+    assert copies(cluster) == "abc"
+    assert len(said) == 1
+    assert said[0].startswith("Old releases and their settings stay for now")
+    assert f"cannot delete {kept}" in said[0]
+    cluster.kept = ""
+    release(cluster, "d+", warn=said.append)
+    assert (numbers(cluster), copies(cluster), len(said)) == ([4, 3], "cd", 1)
 
 
 API, WORKER = {"app": "api"}, {"app": "worker"}
