@@ -16,7 +16,9 @@ options:
     description: Number of the release whose manifests are wanted, too.
     type: int
   which:
-    description: The same by its place. V(previous_good) is the newest good one that differs from the last good one.
+    description:
+      - The same by its place. V(previous_good) is the newest good one that differs from the last good one and came before it;
+        a rollback counts as the release that it brought back.
     type: str
     choices: [last_good, previous_good]
   newest:

@@ -123,10 +123,23 @@ def last_good(releases: Iterable[Release]) -> Release | None:
 
 
 def previous_good(releases: Iterable[Release]) -> Release | None:
-    """The newest good release whose content is another than that of the last good one: where a rollback goes."""
-    found = list(releases)
-    current = last_good(found)
-    return last_good(each for each in found if current is not None and each.content != current.content)
+    """Where a rollback goes: the newest good release of another content from before the one that runs.
+
+    What a rollback brought back has the place of the release that it was at first, so that a second rollback goes further back.
+    """
+    found = {each.number: each for each in releases}
+    current = last_good(found.values())
+    if current is None:
+        return None
+    place = _place(current, found)
+    return last_good(each for each in found.values() if each.number < place and each.content != current.content)
+
+
+def _place(release: Release, releases: Mapping[int, Release]) -> int:
+    """The number under which the content of a release was deployed, through all rollbacks in between."""
+    if not 0 < release.of < release.number:
+        return release.number
+    return _place(releases[release.of], releases) if release.of in releases else release.of
 
 
 def outdated(releases: Iterable[Release], keep: int) -> list[Release]:

@@ -42,6 +42,48 @@ def test_where_a_rollback_goes(rows, last, previous):
     assert numbers == [last, previous]
 
 
+def run_of(*steps: str) -> list[Release]:
+    """`v3` deploys content 3, `v3!` fails at it, `<2` goes back to release 2; numbered from 1."""
+    found: list[Release] = []
+    for number, step in enumerate(steps, 1):
+        if step[0] == "<":
+            of = int(step[1:])
+            made = replace(found[of - 1], kind="rollback", of=of)
+        else:
+            made = replace(BASE, content=step[1], result="failed" if step.endswith("!") else "good")
+        found.append(replace(made, number=number))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("steps", "previous"),
+    [
+        (["v1", "v2", "v3", "<2"], 1),
+        (["v1", "v2", "v3", "<2", "<1"], None),
+        (["v1", "v2", "v3", "<1"], None),
+        (["v1", "v2", "v3", "<2", "v4"], 4),
+        (["v1", "v2", "v3", "<2", "v4", "<4"], 1),
+        (["v1", "v2", "v3", "<2", "v4", "v5", "<5", "<4"], 1),
+        (["v1", "v2", "v3", "<2", "v4", "v5", "<5"], 4),
+        (["v1", "v2", "v3", "<1", "<3"], 2),
+        (["v1", "v2", "v2", "v3", "<3"], 1),
+        (["v1", "v2!", "v3", "v4", "<3"], 1),
+        (["v1", "v2", "v3", "<2", "v4!"], 1),
+        (["v1", "v2", "v1"], 2),
+    ],
+)
+def test_every_further_rollback_goes_further_back(steps, previous):
+    found = record.previous_good(run_of(*steps))
+    assert (found.number if found else None) == previous
+
+
+def test_a_rollback_to_a_release_that_is_off_the_record_still_has_its_place():
+    found = [each for each in run_of("v1", "v2", "v3", "<2") if each.number != 2]
+    previous = record.previous_good(found)
+    assert previous is not None
+    assert previous.number == 1
+
+
 def test_the_oldest_go_but_never_what_is_needed():
     found = releases("a+", "b+", "c-", "d-", "e-", "f-")
     assert [each.number for each in record.outdated(found, 2)] == [4, 3]
