@@ -94,7 +94,7 @@ def _again(found: Release, manifests: list[Manifest], releases: Sequence[Release
 
 def _asked_for(releases: Sequence[Release], arguments: dict[str, Any]) -> Release | None:
     if arguments["number"] is not None:
-        return find_release(releases, arguments["number"])
+        return _good(find_release(releases, arguments["number"]))
     if arguments["which"] == "last_good":
         return last_good(releases)
     if arguments["which"] == "previous_good":
@@ -105,3 +105,12 @@ def _asked_for(releases: Sequence[Release], arguments: dict[str, Any]) -> Releas
             )
         return found
     return None
+
+
+def _good(release: Release) -> Release:
+    if not release.is_good:
+        raise KubeError(
+            f"Release {release.number} ({release.version}) failed and is not rolled out again:"
+            f" {release.reason.rstrip('.') or 'its record gives no reason'}. Choose a good one: playbooks/history.yml lists them."
+        )
+    return release

@@ -13,7 +13,7 @@ description:
   - Reads the records that M(hustlex.platform.release) wrote.
 options:
   number:
-    description: Number of the release whose manifests are wanted, too.
+    description: Number of the release whose manifests are wanted, too; one that failed is refused with its reason.
     type: int
   which:
     description:
