@@ -42,7 +42,14 @@ def _row(release: Release, runs: bool, now: datetime) -> tuple[str, ...]:
         ago(release.finished, now),
         release.who,
         release.result,
-        "-" if release.schema is None else str(release.schema),
+        _schema(release),
         duration(release.seconds),
         note[:100],
     )
+
+
+def _schema(release: Release) -> str:
+    """That of the database after the release, and that of the code where it is another: `6 (code 5)`."""
+    database = "-" if release.database_schema is None else str(release.database_schema)
+    differs = release.schema is not None and release.schema != release.database_schema
+    return f"{database} (code {release.schema})" if differs else database

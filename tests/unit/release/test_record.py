@@ -1,6 +1,7 @@
 """Records of releases: which one is good, which one comes before it, which may go, and what a record must not hold."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import KubeError
@@ -120,8 +121,6 @@ def test_the_same_manifests_are_the_same_release_in_any_order():
 
 
 def test_history_marks_what_runs():
-    from datetime import datetime
-
     now = datetime.fromisoformat("2026-11-25T18:02:00+00:00")
     failed = replace(BASE, number=2, result="failed", reason="Pod x crashes.", schema=6)
     lines = history([failed, BASE], now)
@@ -129,6 +128,16 @@ def test_history_marks_what_runs():
     assert "Pod x crashes." in lines[1]
     assert lines[2].startswith("1 *")
     assert "2026-11-25 15:01 (3 h ago)" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("database", "code", "text"),
+    [(6, 6, "6"), (6, 5, "6 (code 5)"), (None, 6, "- (code 6)"), (6, None, "6"), (None, None, "-"), (0, 0, "0")],
+)
+def test_history_shows_the_schema_of_the_database_and_that_of_the_code(database, code, text):
+    heading, row = history([replace(BASE, database_schema=database, schema=code)], datetime(2026, 11, 26, tzinfo=UTC))
+    start, end = heading.index("SCHEMA"), heading.index("DURATION")
+    assert row[start:end].strip() == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (65, "1 min 05 s")])
