@@ -50,11 +50,15 @@ class ActionModule(ActionBase):
         client = Client(login(auth_options(arguments)))
         renew = keeper(arguments["namespace"], arguments["lease"])
         for place in _places(client, arguments):
-            verdict = smoke.check(place, arguments["version"], arguments["seconds"], beat=lambda: renew(client))
-            display.display(f"  {verdict.sentence}")
+            verdict = smoke.check(place, arguments["version"], arguments["seconds"], _say, beat=lambda: renew(client))
+            _say(verdict.sentence)
             if not verdict.passed:
                 raise KubeError(verdict.sentence[:1].upper() + verdict.sentence[1:])
             result["passed"].append(verdict.sentence)
+
+
+def _say(line: str) -> None:
+    display.display(f"  {line}")
 
 
 def _places(client: Client, arguments: dict[str, Any]) -> list[smoke.Place]:

@@ -11,13 +11,21 @@ from ..kube.errors import KubeError
 
 
 def service_health(client: Client, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of a GET; status 0 when nothing answered."""
+    """Status and JSON of a GET; status 0 when nothing answered, an empty JSON when it is none."""
     try:
         status, body = client.ask(f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}")
-        answer = json.loads(body)
-    except (KubeError, ValueError):
+    except KubeError:
         return 0, {}
-    return status, answer if isinstance(answer, dict) else {}
+    return status, decoded(body)
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; empty for what is none, such as the page of a gateway."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def database_health(client: Client, namespace: str) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import urllib3
+
+from .service import decoded
 
 # A load balancer that still knows an old pod shows it within this many requests, or soon after.
 IN_A_ROW = 3
@@ -21,7 +22,7 @@ Answer = tuple[int, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where to ask: `words` for people, `ask` gives the status (0: nothing answered) and the JSON."""
+    """Where to ask: `words` for people, `ask` gives the status (0: nothing answered) and the JSON (empty: it is none)."""
 
     words: str
     ask: Callable[[], Answer]
@@ -38,27 +39,33 @@ def outside(url: str) -> Answer:
     """One GET from here."""
     try:
         response = urllib3.request("GET", url, timeout=REQUEST_SECONDS, retries=False)
-        answer = json.loads(response.data)
     except (urllib3.exceptions.HTTPError, ValueError):
         return 0, {}
-    return response.status, answer if isinstance(answer, dict) else {}
+    return response.status, decoded(response.data)
 
 
 def check(
     place: Place,
     version: str,
     seconds: float,
+    say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     beat: Callable[[], None] = lambda: None,
 ) -> Verdict:
-    """Passed after IN_A_ROW healthy answers of the version (any, when empty) one after the other; failed after `seconds`."""
-    began, good, attempts = clock(), 0, 0
+    """Passed after IN_A_ROW healthy answers of the version (any, when empty) one after the other; failed after `seconds`.
+
+    say: gets a line whenever what is wrong is something else than before.
+    """
+    began, good, attempts, said = clock(), 0, 0, ""
     while True:
         beat()
         problem = problem_of(place.ask(), version)
         attempts += 1
         good = 0 if problem else good + 1
+        if problem not in ("", said):
+            said = problem
+            say(f"{clock() - began:4.0f} s  {place.words} {problem}")
         if good == IN_A_ROW:
             return Verdict(True, f"{place.words} is healthy{f' with version {version}' if version else ''}", attempts)
         if clock() - began >= seconds:
@@ -73,9 +80,11 @@ def problem_of(answer: Answer, version: str) -> str:
     """What is wrong with an answer; empty when nothing is."""
     status, body = answer
     if not status:
-        return "gives no answer that can be read"
+        return "gives no answer"
     if status != 200:
         return f"answers {status}{_down(body)}"
+    if not body:
+        return "answers 200, but not with its health"
     if version and body.get("version") != version:
         return f"serves version {body.get('version')}, not {version}"
     return ""
