@@ -223,9 +223,9 @@ class Client:
                 if not can_wait or _is_certificate_error(error):
                     raise self._unreachable(error) from error
             else:
+                self._keep_date(response)
                 if response.status < 400:
                     self._patience = RESTART_SECONDS
-                    self._keep_date(response)
                     self._keep_warnings(response)
                     return response
                 if response.status not in _RETRIED or not can_wait or attempt >= len(_PAUSES):

@@ -1,7 +1,10 @@
 """The client against an API server that answers as told."""
 
+import contextlib
 import json
 from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -20,13 +23,15 @@ from urllib3.exceptions import NewConnectionError, ProtocolError, SSLError
 CONFIG_MAP, STATEFUL_SET = WELL_KNOWN["v1", "ConfigMap"], WELL_KNOWN["apps/v1", "StatefulSet"]
 REFUSED = NewConnectionError(None, "Failed to establish a new connection: [Errno 111] Connection refused")  # type: ignore[arg-type]
 
+DATE = "Wed, 25 Nov 2026 15:00:00 GMT"
+
 
 def answer(body: Any, status: int = 200, **headers: str) -> urllib3.HTTPResponse:
     return urllib3.HTTPResponse(json.dumps(body).encode(), headers, status, preload_content=True)
 
 
-def refusal(code: int, message: str, **details: Any) -> urllib3.HTTPResponse:
-    return answer({"kind": "Status", "message": message, "reason": "x", "details": details}, code)
+def refusal(code: int, message: str, date: str = "", **details: Any) -> urllib3.HTTPResponse:
+    return answer({"kind": "Status", "message": message, "reason": "x", "details": details}, code, date=date)
 
 
 class Server:
@@ -139,6 +144,16 @@ def test_apply_is_forced_strict_and_dry_on_request() -> None:
     assert method == "PATCH"
     for part in ("/api/v1/namespaces/n/configmaps/a?", "force=true", "fieldValidation=Strict", "dryRun=All"):
         assert part in url
+
+
+@pytest.mark.parametrize(
+    "first", [answer({}, date=DATE), refusal(404, "not found", date=DATE), refusal(403, "no", date=DATE)]
+)
+def test_every_answer_brings_the_time_of_the_server(first: urllib3.HTTPResponse) -> None:
+    asker = client(Server(first))
+    with contextlib.suppress(ApiError):
+        asker.get("/a")
+    assert timedelta() <= asker.now() - parsedate_to_datetime(DATE) < timedelta(seconds=2)
 
 
 def test_warnings_of_the_server_are_kept_once() -> None:
