@@ -9,8 +9,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.kube.client import Client
+from ..module_utils.kube.connection import Connection
 from ..module_utils.kube.errors import KubeError
-from ..module_utils.kube.lease import keeper
+from ..module_utils.kube.lease import keeper_on
 from ..module_utils.kube.login import login
 from ..module_utils.release import smoke
 from ..module_utils.release.service import service_health
@@ -47,10 +48,10 @@ class ActionModule(ActionBase):
         return result
 
     def _ask(self, arguments: dict[str, Any], result: dict[str, Any]) -> None:
-        client = Client(login(auth_options(arguments)))
-        renew = keeper(arguments["namespace"], arguments["lease"])
-        for place in _places(client, arguments):
-            verdict = smoke.check(place, arguments["version"], arguments["seconds"], _say, beat=lambda: renew(client))
+        connection = Connection(lambda: Client(login(auth_options(arguments))))
+        beat = keeper_on(connection, arguments["namespace"], arguments["lease"])
+        for place in _places(connection, arguments):
+            verdict = smoke.check(place, arguments["version"], arguments["seconds"], _say, beat=beat)
             _say(verdict.sentence)
             if not verdict.passed:
                 raise KubeError(verdict.sentence[:1].upper() + verdict.sentence[1:])
@@ -61,11 +62,12 @@ def _say(line: str) -> None:
     display.display(f"  {line}")
 
 
-def _places(client: Client, arguments: dict[str, Any]) -> list[smoke.Place]:
+def _places(connection: Connection, arguments: dict[str, Any]) -> list[smoke.Place]:
     namespace, service, url, path = (arguments[name] for name in ("namespace", "service", "url", "path"))
     places = []
     if service:
-        places.append(smoke.Place(f"Service {service}", lambda: service_health(client, namespace, service, path)))
+        connection.client()  # without a login nothing can be said of the application
+        places.append(smoke.Place(f"Service {service}", lambda: service_health(connection, namespace, service, path)))
     if url:
         address = f"{url.rstrip('/')}{path}"
         places.append(smoke.Place(address, lambda: smoke.outside(address)))

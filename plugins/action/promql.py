@@ -13,8 +13,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.kube.client import Client
+from ..module_utils.kube.connection import Connection
 from ..module_utils.kube.errors import KubeError
-from ..module_utils.kube.lease import keeper
+from ..module_utils.kube.lease import keeper_on
 from ..module_utils.kube.login import login
 from ..module_utils.prometheus.address import Address
 from ..module_utils.prometheus.check import Check
@@ -97,7 +98,7 @@ def _renewal(arguments: dict[str, Any]) -> Callable[[], None]:
         return lambda: None
     if not namespace:
         raise SettingsError("Give the namespace of the lease.")
-    return partial(keeper(namespace, lease), _connect(arguments))
+    return keeper_on(Connection(partial(_connect, arguments)), namespace, lease)
 
 
 def _connect(arguments: dict[str, Any]) -> Client:

@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .client import Client
+from .connection import Connection
 from .errors import ApiError, KubeError
 from .kinds import WELL_KNOWN
 
@@ -154,12 +156,19 @@ class Keeper:
 
         An API server that is away is no reason to stop: nobody else can take the lease from it either.
         """
+        self._beat(lambda renew: renew(client))
+
+    def beat_on(self, connection: Connection) -> None:
+        """The same, with new credentials where the old ones have run out."""
+        self._beat(connection.use)
+
+    def _beat(self, use: Callable[[Callable[[Client], None]], None]) -> None:
         if self._parent() != self._run:
             raise LeaseLostError("The run of ansible-playbook that this task belongs to is no more: the task ends.")
         if self._clock() - self._renewed < self._seconds / 3:
             return
         try:
-            _renew(client, self._namespace, self._name, self._holder)
+            use(lambda client: _renew(client, self._namespace, self._name, self._holder))
         except LeaseLostError:
             raise
         except KubeError:
@@ -168,8 +177,16 @@ class Keeper:
 
 
 def keeper(namespace: str, lease: Mapping[str, Any] | None) -> Callable[[Client], None]:
-    """What a wait calls at every look; without a lease nothing is to be done."""
+    """What a wait that logs in again by itself calls at every look; without a lease nothing is to be done."""
     return Keeper(namespace, lease).beat if lease else lambda _client: None
+
+
+def keeper_on(connection: Connection, namespace: str, lease: Mapping[str, Any] | None) -> Callable[[], None]:
+    """The same for a wait on something else than the API server. Raises KubeError when there is no way to log in."""
+    if not lease:
+        return lambda: None
+    connection.client()
+    return partial(Keeper(namespace, lease).beat_on, connection)
 
 
 def _renew(client: Client, namespace: str, name: str, holder: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from ..kube.client import Client
+from ..kube.connection import Connection
 from ..kube.errors import KubeError
 from .errors import READ_SECONDS, QueryRefusedError, SettingsError, UnavailableError
 
@@ -82,8 +83,7 @@ class ServiceProxy:
             raise SettingsError(f'service must be "name:port", such as "prometheus:9090", not "{service}".')
         if not namespace:
             raise SettingsError(f"Give the namespace of Service {service}.")
-        self._connect, self._namespace, self._service = connect, namespace, service
-        self._client: Client | None = None
+        self._connection, self._namespace, self._service = Connection(connect), namespace, service
 
     @property
     def name(self) -> str:
@@ -92,13 +92,9 @@ class ServiceProxy:
     def get(self, path: str) -> tuple[int, bytes]:
         proxy = f"/api/v1/namespaces/{self._namespace}/services/{self._service}/proxy"
         try:
-            self._client = self._client or self._connect()
-            status, body = self._client.ask(f"{proxy}{path}", timeout=READ_SECONDS)
+            return self._connection.ask(f"{proxy}{path}", READ_SECONDS)
         except KubeError as error:
             raise UnavailableError(f"{self.name} cannot be asked: {error}") from error
-        if status == HTTPStatus.UNAUTHORIZED:
-            self._client = None  # credentials of a login command last minutes only
-        return status, body
 
 
 def _decoded(raw: bytes) -> dict[str, Any]:

@@ -7,10 +7,11 @@ import json
 from typing import Any
 
 from ..kube.client import Client
+from ..kube.connection import Connection
 from ..kube.errors import KubeError
 
 
-def service_health(client: Client, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
+def service_health(client: Client | Connection, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
     """Status and JSON of a GET; status 0 when nothing answered, an empty JSON when it is none."""
     try:
         status, body = client.ask(f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}")
