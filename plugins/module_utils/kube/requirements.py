@@ -42,8 +42,20 @@ class Right:
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
+# What one release of the application does.
+RELEASE_RIGHTS = (
+    *(Right(verb, "apps", "deployments") for verb in ("list", "create", "patch")),
+    *(Right(verb, "", "configmaps") for verb in ("list", "create", "delete")),
+    *(Right(verb, "batch", "jobs") for verb in ("get", "create", "patch", "delete")),
+    *(Right(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch")),
+    Right("patch", "autoscaling", "horizontalpodautoscalers"),
+    Right("patch", "policy", "poddisruptionbudgets"),
+    Right("list", "", "pods"),
+    Right("get", "", "pods/log"),
+    Right("get", "", "services/proxy"),
+)
 # A server-side apply of what is new is a patch and a create at once.
-NEEDED_RIGHTS = (
+_APPLY_RIGHTS = (
     Right("get", "", "namespaces"),
     Right("patch", "", "namespaces"),
     *(
@@ -52,11 +64,10 @@ NEEDED_RIGHTS = (
         for verb in ("get", "list", "create", "patch", "delete")
         if verb != "delete" or kind not in NEVER_DELETED
     ),
-    Right("list", "", "pods"),
 )
+NEEDED_RIGHTS = tuple(dict.fromkeys([*_APPLY_RIGHTS, *RELEASE_RIGHTS]))
 # What explains a failure; a deploy goes on without it.
 HELPFUL_RIGHTS = (
-    Right("get", "", "pods/log"),
     Right("list", "", "events"),
     Right("list", "", "persistentvolumeclaims"),
     Right("list", "apps", "replicasets"),

@@ -1,5 +1,6 @@
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube import requirements
+from ansible_collections.hustlex.platform.plugins.module_utils.release import preflight
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,27 @@ def test_all_missing_rights_are_named_at_once() -> None:
     assert requirements.check_rights([], "hustlex") == []
 
 
+def test_the_check_of_the_cluster_names_what_a_release_will_ask_for() -> None:
+    assert set(preflight.RIGHTS) <= set(requirements.NEEDED_RIGHTS)
+    assert set(preflight.RIGHTS) == set(requirements.RELEASE_RIGHTS)
+    (sentence,) = requirements.check_rights(requirements.missing(requirements.NEEDED_RIGHTS, [], nobody), "hustlex")
+    for words in ("get, create, patch on leases.coordination.k8s.io", "get on pods/log, services/proxy"):
+        assert words in sentence
+
+
+def test_no_right_is_asked_for_twice() -> None:
+    rights = [*requirements.NEEDED_RIGHTS, *requirements.HELPFUL_RIGHTS]
+    assert len(rights) == len(set(rights))
+
+
+def nobody(_right: requirements.Right) -> bool:
+    return False
+
+
 def test_what_explains_failures_is_named_apart() -> None:
     assert requirements.check_helpful_rights(requirements.HELPFUL_RIGHTS, "hustlex") == [
-        "The user of this kubeconfig lacks get on pods/log; list on events, persistentvolumeclaims, replicasets.apps in"
-        " namespace hustlex: failures are told without them."
+        "The user of this kubeconfig lacks list on events, persistentvolumeclaims, replicasets.apps in namespace hustlex:"
+        " failures are told without them."
     ]
     assert requirements.check_helpful_rights([], "hustlex") == []
 
