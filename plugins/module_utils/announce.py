@@ -14,6 +14,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
@@ -67,7 +68,7 @@ def grafana(url: str, token_file: str, announcement: Announcement) -> Receiver:
 
 
 def tell(receivers: Iterable[Receiver], seconds: float) -> dict[str, str]:
-    """Tell all at once; per receiver what went wrong, empty when it was told.
+    """Tell all at once, and wait so long for all together; per receiver what went wrong, empty when it was told.
 
     A thread each, because nothing else bounds the time that the name of a host or an answer in drops may take.
     """
@@ -81,10 +82,11 @@ def tell(receivers: Iterable[Receiver], seconds: float) -> dict[str, str]:
             told[receiver.name] = str(error)
 
     threads = [threading.Thread(target=run, args=(receiver,), daemon=True) for receiver in receivers]
+    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(seconds)
+        thread.join(max(0.0, deadline - time.monotonic()))
     return dict(told)
 
 

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from ansible_collections.hustlex.platform.plugins.module_utils.announce import (
     Announcement,
+    Receiver,
     grafana,
     tell,
     webhook,
@@ -112,6 +113,20 @@ def test_a_receiver_that_does_not_take_it(chat: Chat, mode: str, words: str) -> 
     began = time.monotonic()
     assert tell([webhook(chat.url + SECRET_PATH, NEWS)], 1) == {"The webhook": words}
     assert time.monotonic() - began < 3
+
+
+def test_the_limit_is_one_for_all_receivers_together() -> None:
+    released = threading.Event()
+
+    def hang(_seconds: float) -> None:
+        released.wait(20)
+
+    began = time.monotonic()
+    told = tell([Receiver(str(number), hang) for number in range(5)], 0.5)
+    took = time.monotonic() - began
+    released.set()
+    assert set(told.values()) == {"no answer within 0.5 s"}
+    assert took < 1.5
 
 
 def closed_port() -> int:
