@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -22,6 +23,7 @@ ARGUMENTS: dict[str, Any] = {
     "service": {"type": "str", "default": ""},
     "url": {"type": "str", "default": ""},
     "path": {"type": "str", "default": "/api/v1/health"},
+    "paths": {"type": "list", "elements": "str", "default": []},
     "version": {"type": "str", "default": ""},
     "seconds": {"type": "int", "default": 30},
     "lease": {"type": "dict"},
@@ -63,12 +65,15 @@ def _say(line: str) -> None:
 
 
 def _places(connection: Connection, arguments: dict[str, Any]) -> list[smoke.Place]:
-    namespace, service, url, path = (arguments[name] for name in ("namespace", "service", "url", "path"))
-    places = []
-    if service:
-        connection.client()  # without a login nothing can be said of the application
-        places.append(smoke.Place(f"Service {service}", lambda: service_health(connection, namespace, service, path)))
-    if url:
-        address = f"{url.rstrip('/')}{path}"
-        places.append(smoke.Place(address, lambda: smoke.outside(address)))
-    return places
+    namespace, service, url, health = (arguments[name] for name in ("namespace", "service", "url", "path"))
+    found = []
+    for path in (health, *arguments["paths"]):
+        is_health = path == health
+        if service:
+            connection.client()  # without a login nothing can be said of the application
+            words = f"Service {service}{'' if is_health else path}"
+            found.append(smoke.Place(words, partial(service_health, connection, namespace, service, path), is_health))
+        if url:
+            address = f"{url.rstrip('/')}{path}"
+            found.append(smoke.Place(address, partial(smoke.outside, address), is_health))
+    return found

@@ -51,6 +51,8 @@ ARGUMENTS: dict[str, Any] = {
     "allow_breaking_migration": {"type": "bool", "default": False},
     "prometheus_url": {"type": "str", "default": ""},
     "prometheus_service": {"type": "str", "default": ""},
+    "prometheus_bearer_token_file": {"type": "path", "default": ""},
+    "prometheus_ca_file": {"type": "path", "default": ""},
     "watch_seconds": {"type": "int", "default": 0},
     "watch_required": {"type": "bool", "default": False},
     "checklist": {"type": "bool", "default": False},
@@ -204,7 +206,8 @@ def _rules(arguments: dict[str, Any]) -> Rules:
 
 def _prometheus(arguments: dict[str, Any]) -> Prometheus | None:
     if arguments["prometheus_url"]:
-        return Prometheus(Address(arguments["prometheus_url"]))
+        files = (arguments["prometheus_bearer_token_file"], arguments["prometheus_ca_file"])
+        return Prometheus(Address(arguments["prometheus_url"], *files))
     if arguments["prometheus_service"]:
         options = auth_options(arguments)
         service = ServiceProxy(lambda: Client(login(options)), arguments["namespace"], arguments["prometheus_service"])

@@ -25,12 +25,17 @@ options:
     description: Path that answers with JSON, C(version) in it (docs/application.md).
     type: str
     default: /api/v1/health
+  paths:
+    description: Further paths that must answer, with any status below 400, such as those that users need most.
+    type: list
+    elements: str
+    default: []
   version:
     description: Version that must answer; any, when empty.
     type: str
     default: ""
   seconds:
-    description: Longest time for each of the two, in seconds.
+    description: Longest time for each path at each of the two, in seconds.
     type: int
     default: 30
   lease:

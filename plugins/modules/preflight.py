@@ -103,6 +103,14 @@ options:
     description: The same by a Service of the namespace, C(name:port), through the API server.
     type: str
     default: ""
+  prometheus_bearer_token_file:
+    description: File with the token that O(prometheus_url) wants.
+    type: path
+    default: ""
+  prometheus_ca_file:
+    description: File with the authority that signed the certificate of O(prometheus_url), when it is not a public one.
+    type: path
+    default: ""
   watch_seconds:
     description: Length of the watch window after the release, in seconds; one above 0 needs a Prometheus.
     type: int

@@ -110,6 +110,18 @@ def test_a_bad_version_ends_with_the_old_one_serving(release, releases, version,
     assert "Traceback" not in run.output
 
 
+def test_a_critical_path_that_does_not_answer_is_undone(release, releases, read):
+    run = release("v2", "-e", '{"app_smoke_paths": ["/livez", "/api/v1/nowhere"], "app_smoke_seconds": 3}')
+    assert run.code != 0, run.output
+    assert "/livez answers" in run.output
+    assert "/api/v1/nowhere answers 404 after 3 s" in report(run)
+    assert health()["version"] == SECOND
+    evidence = json.loads(read("configmap", f"hustlex-release-{releases()[0]['number']}")["data"]["evidence.json"])
+    api = next(each for each in evidence if each["workload"] == "Deployment hustlex-api")
+    assert any("/api: running" in state for state in api["containers"])
+    assert api["logs"]
+
+
 def test_evidence_of_a_crash_is_kept(release, releases, read):
     release("v2-crash-at-start")
     record = read("configmap", f"hustlex-release-{releases()[0]['number']}")

@@ -16,7 +16,7 @@ from ..kube.job import Order, run_job
 from ..kube.kinds import WELL_KNOWN
 from ..kube.live import LiveSet
 from ..kube.manifests import Manifest
-from ..kube.requirements import Right, check_rights, missing
+from ..kube.requirements import RELEASE_RIGHTS, Right, check_rights, missing
 from ..prometheus.client import Prometheus
 from ..prometheus.errors import QueryRefusedError, UnavailableError
 from . import checks
@@ -29,17 +29,6 @@ from .version import pinned
 PROBE = "hustlex-preflight"
 # The working directory of the image holds `api`, and its version says what it needs: docs/application.md.
 PROBE_COMMAND = ("./api", "version", "--json")
-RIGHTS = (
-    *(Right(verb, "apps", "deployments") for verb in ("list", "create", "patch")),
-    *(Right(verb, "", "configmaps") for verb in ("list", "create", "delete")),
-    *(Right(verb, "batch", "jobs") for verb in ("get", "create", "patch", "delete")),
-    *(Right(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch")),
-    Right("patch", "autoscaling", "horizontalpodautoscalers"),
-    Right("patch", "policy", "poddisruptionbudgets"),
-    Right("list", "", "pods"),
-    Right("get", "", "pods/log"),
-    Right("get", "", "services/proxy"),
-)
 # Of the namespace, and of what belongs to none, as nodes.
 FIRING = 'ALERTS{{alertstate="firing",severity="critical",namespace=~"|{namespace}"}}'
 # The kernel's words for a program of another processor, and containerd's for an image that has none for this one.
@@ -181,7 +170,7 @@ def _rights(client: Client, namespace: str) -> Check:
     def may(right: Right) -> bool:
         return client.may(right.verb, right.group, right.resource, namespace)
 
-    sentences = check_rights(missing(RIGHTS, client.rules(namespace), may), namespace)
+    sentences = check_rights(missing(RELEASE_RIGHTS, client.rules(namespace), may), namespace)
     if sentences:
         return Check("rights", FAILED, " ".join(sentences))
     return Check("rights", OK, "all that a release does is allowed")

@@ -22,10 +22,14 @@ Answer = tuple[int, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where to ask: `words` for people, `ask` gives the status (0: nothing answered) and the JSON (empty: it is none)."""
+    """Where to ask: `words` for people, `ask` gives the status (0: nothing answered) and the JSON (empty: it is none).
+
+    is_health: the answer is a health report; of any other path nothing but the status is looked at.
+    """
 
     words: str
     ask: Callable[[], Answer]
+    is_health: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,14 @@ def check(
     began, good, attempts, said = clock(), 0, 0, ""
     while True:
         beat()
-        problem = problem_of(place.ask(), version)
+        problem = problem_of(place.ask(), version) if place.is_health else refusal_of(place.ask())
         attempts += 1
         good = 0 if problem else good + 1
         if problem not in ("", said):
             said = problem
             say(f"{clock() - began:4.0f} s  {place.words} {problem}")
         if good == IN_A_ROW:
-            return Verdict(True, f"{place.words} is healthy{f' with version {version}' if version else ''}", attempts)
+            return Verdict(True, f"{place.words} {_praise(place, version)}", attempts)
         if clock() - began >= seconds:
             return Verdict(
                 False, f"{place.words} {problem or 'is not steadily healthy'} after {seconds:.0f} s.", attempts
@@ -88,6 +92,20 @@ def problem_of(answer: Answer, version: str) -> str:
     if version and body.get("version") != version:
         return f"serves version {body.get('version')}, not {version}"
     return ""
+
+
+def refusal_of(answer: Answer) -> str:
+    """What is wrong with the answer of a path; empty when nothing is."""
+    status, _body = answer
+    if not status:
+        return "gives no answer"
+    return f"answers {status}" if status >= 400 else ""
+
+
+def _praise(place: Place, version: str) -> str:
+    if not place.is_health:
+        return "answers"
+    return f"is healthy{f' with version {version}' if version else ''}"
 
 
 def _down(body: Mapping[str, Any]) -> str:

@@ -11,12 +11,12 @@ import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube import pod
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.evidence import Evidence
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.job import JobResult, Order
-from ansible_collections.hustlex.platform.plugins.module_utils.kube.requirements import Right
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.requirements import RELEASE_RIGHTS, Right
 from ansible_collections.hustlex.platform.plugins.module_utils.prometheus.client import Prometheus
 from ansible_collections.hustlex.platform.plugins.module_utils.prometheus.errors import UnavailableError
 from ansible_collections.hustlex.platform.plugins.module_utils.release import preflight
 from ansible_collections.hustlex.platform.plugins.module_utils.release.checks import Check
-from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import RIGHTS, Code, Rules, UnfitError
+from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import Code, Rules, UnfitError
 
 from .ready_cluster import ReadyCluster
 
@@ -79,7 +79,7 @@ def test_only_alerts_of_this_namespace_and_of_none_count():
     assert 'namespace=~"|n"' in source.query
 
 
-@pytest.mark.parametrize("right", RIGHTS, ids=str)
+@pytest.mark.parametrize("right", RELEASE_RIGHTS, ids=str)
 def test_a_right_that_is_missing_is_named(right):
     cluster = ReadyCluster()
     cluster.forbidden = {right}

@@ -14,8 +14,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.hustlex.platform.plugins.action import preflight as action
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.job import JobResult, Order
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.requirements import RELEASE_RIGHTS
 from ansible_collections.hustlex.platform.plugins.module_utils.release import preflight
-from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import RIGHTS
 from ansible_collections.hustlex.platform.plugins.module_utils.release.record import Release
 from ansible_collections.hustlex.platform.plugins.module_utils.release.records import add_release
 
@@ -166,7 +166,7 @@ def no_manifests(run: Run) -> None:
 
 
 def no_rights(run: Run) -> None:
-    run.cluster.forbidden = {RIGHTS[0]}
+    run.cluster.forbidden = {RELEASE_RIGHTS[0]}
 
 
 def no_secret(run: Run) -> None:

@@ -53,6 +53,17 @@ def test_three_good_answers_in_a_row(answers, passed, words):
     assert words in verdict.sentence
 
 
+@pytest.mark.parametrize(
+    ("answer", "passed"),
+    [((200, {}), True), ((302, {}), True), ((404, {}), False), ((500, {}), False), (NOTHING, False)],
+)
+def test_of_another_path_the_status_alone_counts(answer, passed):
+    now = iter(range(100))
+    place = Place("x/jobs", lambda: answer, is_health=False)
+    verdict = check(place, "v2", 5, say=lambda _line: None, clock=lambda: next(now), sleep=lambda _seconds: None)
+    assert verdict.passed is passed
+
+
 def test_a_page_is_no_health_whatever_the_version():
     assert problem_of(PAGE, "") == "answers 200, but not with its health"
     assert problem_of(OLD, "") == ""
