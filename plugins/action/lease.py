@@ -33,10 +33,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = validated(self, ARGUMENTS)
-        run = lease.Run.current(arguments["who"])
-        held = {"name": arguments["name"], "holder": run.identity, "seconds": arguments["seconds"]}
-        result.update(changed=False, lease=held, taken_from="")
+        result.update(changed=False, taken_from="")
         try:
+            run = lease.Run.current(arguments["who"])
+            result["lease"] = {"name": arguments["name"], "holder": run.identity, "seconds": arguments["seconds"]}
             if arguments["seconds"] < 15:
                 raise KubeError(
                     f"A lock of {arguments['seconds']} s would run out between two looks: give it 15 or more."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import multiprocessing
 import os
 import socket
 import time
@@ -29,6 +30,7 @@ LEASES = WELL_KNOWN["coordination.k8s.io/v1", "Lease"]
 OPERATION = "hustlex-operation"
 RUN = "hustlex.app/lease-run"
 REASON = "hustlex.app/lease-reason"
+ORPHANED = "The run of ansible-playbook that this task belongs to is no more: the task ends."
 _ATTEMPTS = 5
 
 
@@ -51,7 +53,9 @@ class Run:
 
     @classmethod
     def current(cls, who: str = "") -> Run:
-        """The run that this worker process belongs to."""
+        """The run that this worker process belongs to. Raises LeaseLostError when that is no more."""
+        if is_orphan():
+            raise LeaseLostError(ORPHANED)
         pid = os.getppid()
         return cls(who or f"{_user()}@{socket.gethostname()}", pid, _machine(), _start_time(pid))
 
@@ -64,6 +68,12 @@ class Run:
     def is_over(self) -> bool:
         """Whether it ran on this machine and does so no more; False when nobody can tell."""
         return bool(self.machine) and self.machine == _machine() and _start_time(self.pid) != self.started
+
+
+def is_orphan() -> bool:
+    """Whether who started this worker process is no more; it was given another parent then, which may well live on."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.pid != os.getppid()
 
 
 @dataclass(frozen=True)
@@ -144,12 +154,11 @@ class Keeper:
         namespace: str,
         lease: Mapping[str, Any],
         clock: Callable[[], float] = time.monotonic,
-        parent: Callable[[], int] = os.getppid,
+        orphaned: Callable[[], bool] = is_orphan,
     ) -> None:
         self._namespace = namespace
         self._name, self._holder, self._seconds = lease["name"], lease["holder"], int(lease["seconds"])
-        self._clock, self._parent = clock, parent
-        self._run, self._renewed = parent(), float("-inf")
+        self._clock, self._orphaned, self._renewed = clock, orphaned, float("-inf")
 
     def beat(self, client: Client) -> None:
         """Renew the lease when a third of its time is over. Raises LeaseLostError.
@@ -163,8 +172,8 @@ class Keeper:
         self._beat(connection.use)
 
     def _beat(self, use: Callable[[Callable[[Client], None]], None]) -> None:
-        if self._parent() != self._run:
-            raise LeaseLostError("The run of ansible-playbook that this task belongs to is no more: the task ends.")
+        if self._orphaned():
+            raise LeaseLostError(ORPHANED)
         if self._clock() - self._renewed < self._seconds / 3:
             return
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import os
 import subprocess
-from collections.abc import Iterator
+import time as time_module
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -184,9 +185,8 @@ def time() -> list[float]:
     return [0.0]
 
 
-def keep(time: list[float], parents: Iterator[int] | None = None) -> Keeper:
-    parent = (lambda: next(parents)) if parents else os.getppid
-    return Keeper("hustlex", held(), clock=lambda: time[0], parent=parent)
+def keep(time: list[float], orphaned: bool = False) -> Keeper:
+    return Keeper("hustlex", held(), clock=lambda: time[0], orphaned=lambda: orphaned)
 
 
 def test_it_is_renewed_when_a_third_of_its_time_is_over(server, time):
@@ -215,9 +215,36 @@ def test_a_lost_lease_ends_the_wait(server, time):
 
 def test_a_task_whose_run_was_killed_ends(server, time):
     take(server, ADA)
-    keeper = keep(time, iter([100, 1]))
+    keeper = keep(time, orphaned=True)
     with pytest.raises(LeaseLostError, match="is no more"):
         keeper.beat(server)
+
+
+def test_the_worker_of_a_killed_run_takes_no_lock():
+    """As Ansible's workers it was forked by the run, and lives on with another parent, for which it must not lock."""
+    context = multiprocessing.get_context("fork")
+    answers, told = context.Pipe(duplex=False)
+    go = context.Event()
+
+    def worker() -> None:
+        go.wait(20)
+        try:
+            told.send(f"is {Run.current().pid}")
+        except LeaseLostError as error:
+            told.send(str(error))
+
+    def playbook() -> None:
+        context.Process(target=worker).start()
+        time_module.sleep(20)
+
+    killed = context.Process(target=playbook)
+    killed.start()
+    time_module.sleep(0.5)
+    killed.kill()
+    killed.join()
+    go.set()
+    assert answers.poll(20)
+    assert "is no more" in answers.recv()
 
 
 def test_an_api_server_that_is_away_ends_nothing(server, time):
