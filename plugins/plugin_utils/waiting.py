@@ -29,7 +29,9 @@ WAIT_ARGUMENTS: dict[str, Any] = {
 
 def wait(arguments: dict[str, Any], scope: Scope, names: str, show: Callable[[str], Any]) -> dict[str, Any]:
     """Wait until all is rolled out. names: what is waited for, should nothing of it be there."""
-    limits = Limits(arguments["timeout"], arguments["unschedulable_grace"], arguments["interval"])
+    limits = Limits(
+        arguments["timeout"], arguments["unschedulable_grace"], arguments["interval"], patient=bool(arguments["lease"])
+    )
     waiter = Waiter(
         connect=lambda: Client(login(auth_options(arguments))),
         scope=scope,

@@ -222,7 +222,7 @@ class _JobWaiter(Waiter):
         self._read_at = float("-inf")
         self.read: list[str] = []
 
-    def _look_again(self, current: Look, began: float) -> Look:
+    def _look_again(self, current: Look | None, began: float) -> Look:
         found = super()._look_again(current, began)
         if found.is_ready or self._clock() - self._read_at >= SECONDS_BETWEEN_LOGS:
             self._read_at = self._clock()

@@ -34,11 +34,15 @@ _REPLICA_SETS = WELL_KNOWN["apps/v1", "ReplicaSet"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds: the longest wait, the grace for pods without a node, the longest silence."""
+    """Times in seconds: the longest wait, the grace for pods without a node, the longest silence.
+
+    patient: an API server that does not answer the first look either is waited for; this run has met it before.
+    """
 
     timeout: float
     grace: float
     interval: float
+    patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Waiter:
     def wait(self) -> Outcome:
         began = self._clock()
         since = datetime.now(UTC) - EARLIER_EVENTS
-        current = look(self.client, self._scope)
+        current = self._look_again(None, began) if self._limits.patient else look(self.client, self._scope)
         said, said_at = "", float("-inf")
         pause = FIRST_PAUSE
         while True:
@@ -153,7 +157,7 @@ class Waiter:
             due += lasting[:1]
         return due
 
-    def _look_again(self, current: Look, began: float) -> Look:
+    def _look_again(self, current: Look | None, began: float) -> Look:
         """The next look; while the API server is away, the last one."""
         lost: float | None = None
         while True:
@@ -164,9 +168,10 @@ class Waiter:
                 if lost is None:
                     lost = now
                     self._say(f"{now - began:4.0f} s  the API server does not answer, going on: {error}")
-                if now - lost >= OUTAGE_SECONDS:
+                over = now - began >= self._limits.timeout
+                if now - lost >= OUTAGE_SECONDS or (over and current is None):
                     raise
-                if now - began >= self._limits.timeout:
+                if over and current is not None:
                     return current
                 self._sleep(LONGEST_PAUSE)
                 if isinstance(error, ApiError) and error.status == 401:

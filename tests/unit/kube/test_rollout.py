@@ -65,9 +65,14 @@ class Cluster(Client):
         return self
 
     def waiter(
-        self, timeout: float = 60, grace: float = 15, interval: float = 10, without: tuple[str, ...] = ()
+        self,
+        timeout: float = 60,
+        grace: float = 15,
+        interval: float = 10,
+        without: tuple[str, ...] = (),
+        patient: bool = False,
     ) -> Waiter:
-        limits, scope = Limits(timeout, grace, interval), Scope("n", ["app"], without)
+        limits, scope = Limits(timeout, grace, interval, patient), Scope("n", ["app"], without)
         return Waiter(self.connect, scope, limits, self.said.append, lambda: self.now, self.sleep)
 
 
@@ -134,3 +139,11 @@ def test_an_api_server_that_stays_away_does() -> None:
 def test_an_api_server_that_was_never_there_is_told_at_once() -> None:
     with pytest.raises(UnreachableError):
         Cluster(UnreachableError("gone")).waiter().wait()
+
+
+def test_in_the_middle_of_a_run_it_is_waited_for_from_the_first_look_on() -> None:
+    away = [UnreachableError("gone")] * 3
+    cluster = Cluster(*away, {"Deployment": deployment(2)})
+    assert cluster.waiter(patient=True).wait().look.is_ready
+    with pytest.raises(UnreachableError):
+        Cluster(UnreachableError("gone")).waiter(timeout=5, patient=True).wait()
