@@ -94,7 +94,8 @@ def test_a_run_that_is_killed_in_a_migration_is_taken_up_by_the_next(release, ku
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: "hustlex-migrate-" in kubectl("get", "jobs", "--output", "name"), 60, "the migration runs")
+    active = ("get", "jobs", "--output", "jsonpath={.items[?(@.status.active)].metadata.name}")
+    wait_until(lambda: "hustlex-migrate-" in kubectl(*active), 60, "the migration runs")
     process.kill()
     process.wait(10)
     run = release("0.9.0", *slow)
