@@ -22,6 +22,8 @@ from .load import Load
 VERSIONS = ("v2", "1.0.0")
 BAD = "v2-crash-at-start"
 QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=60"]
+# The autoscaler is not what is tested here.
+QUICK += ["-e", "app_hpa_max_replicas=1"]
 KILLS, FINISHED_EVERY = 20, 5
 # Moments are drawn up to here, in seconds; about as long takes a release, a rollback, and a bad version with its way back.
 LONGEST_LIFE, LONGEST_BAD_LIFE = 12.0, 25.0

@@ -89,6 +89,7 @@ def release(playbook, prometheus):
             "app_watch_minimum_requests": 30,
             "app_watch_latency_seconds": latency,
             "app_min_ready_seconds": 1,
+            "app_hpa_max_replicas": 1,
             "app_environment": faults,
         }
         return playbook("deploy", "--tags", "app", "-e", json.dumps(watch))

@@ -28,6 +28,8 @@ HERE = [
     f"hustlex_namespace={NAMESPACE}",
     f"hustlex_url={HTTP}",
     "app_watch_seconds=0",
+    "app_hpa_min_replicas=1",
+    "app_hpa_max_replicas=1",
     # Digests come from a registry, and no hourly dump is due yet.
     "app_pin_required=false",
     "app_backup_max_age_hours=0",

@@ -8,13 +8,14 @@ import pytest
 
 from .documented import RAN, commands, normalised
 
-FILES = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+# Those whose tests run them; the others know nothing of these pages.
+FILES = {path.name for path in Path(__file__).parent.glob("test_[567]_*.py")} | {"test_8_disasters.py"}
 
 
 @pytest.mark.parametrize("page", ["backup.md", "recovery.md"])
 def test_every_command_was_run(request: pytest.FixtureRequest, page: str) -> None:
-    if {item.path.name for item in request.session.items} < FILES:
-        pytest.skip("tells something after all tests of this folder")
+    if not {item.path.name for item in request.session.items} >= FILES:
+        pytest.skip("tells something after those tests alone")
     wanted = {normalised(command): command for command in commands(page)}
     assert len(wanted) > 10
     assert not [command for form, command in wanted.items() if form not in RAN]
