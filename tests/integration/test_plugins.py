@@ -538,7 +538,8 @@ class TestRollout:
 
     def test_a_broken_update_fails_while_old_pods_serve(self, place: Player) -> None:
         good = deployment("update", minReadySeconds=2)
-        bad = deployment("update", pod(["sh", "-c", "exit 1"]), minReadySeconds=2)
+        # A busy kubelet takes seconds to notice that a container has ended.
+        bad = deployment("update", pod(["sh", "-c", "exit 1"]), minReadySeconds=8)
         wait = {"rollout": {"sets": ["update"], "timeout": LONGEST_WAIT}}
         played = place({"apply": {"name": "update", "manifests": [good]}}, wait)
         assert not played.last.get("failed")
