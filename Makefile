@@ -38,8 +38,8 @@ test: $(DEV_VENV)/.complete ## Run everything that CI runs
 	@export PATH="$(DEV_VENV)/bin:$$PATH"
 	tests/run
 
-.PHONY: lint unit cluster integration molecule recoveries releases e2e
-lint unit cluster integration molecule recoveries releases e2e: $(DEV_VENV)/.complete ## One part of the tests
+.PHONY: lint unit cluster integration molecule e2e
+lint unit cluster integration molecule e2e: $(DEV_VENV)/.complete ## One part of the tests
 	@export PATH="$(DEV_VENV)/bin:$$PATH"
 	tests/run $@
 
