@@ -246,17 +246,6 @@ def test_missing_wal_is_refused_before_anything_is_touched(
     assert "postgres-recovery" not in kubectl("get", "pvc,job,configmap", "-o", "name")
 
 
-def test_wal_with_another_content_stops_the_recovery(
-    playbook: Playbook, kubectl: Kubectl, store: Store, archived: str
-) -> None:
-    key, other = planned_segments(store, playbook, archived)[1:3]
-    with damaged(store, key, store.read(other)):
-        run = pitr(playbook, archived)
-    assert run.code != 0
-    assert "has another content than when it was archived" in run.output
-    assert record(kubectl)["state"] == "restoring"
-
-
 def test_a_killed_restore_pod_and_a_killed_controller(
     playbook: Playbook, kubectl: Kubectl, kill: Callable[[str], None], archived: str
 ) -> None:
