@@ -52,6 +52,12 @@ def row(database: BucketDatabase, number: int) -> str:
     return moment
 
 
+def archive_all(database: BucketDatabase) -> None:
+    """Later than all moments so far, also by an S3 server, which tells the time of an upload in whole seconds."""
+    time.sleep(1)
+    database.archive_all()
+
+
 @pytest.fixture(scope="module", params=list(SERVERS))
 def life(request: pytest.FixtureRequest, store_of: Callable[[str], Store]) -> Iterator[Life]:
     folder = Path(tempfile.mkdtemp(prefix="hx-"))
@@ -82,7 +88,7 @@ def lived(database: BucketDatabase) -> Life:
     database.fail_over()
     for number in (5, 6):
         made.moments[number] = row(database, number)
-    database.archive_all()
+    archive_all(database)
     return made
 
 
@@ -127,7 +133,5 @@ def test_retention_during_a_base_backup_waits_and_nothing_is_lost(
     assert {made["label"]} <= {each.label for each in found.valid_bases} <= {kept, made["label"]}
     assert (found.problems, found.gaps) == ((), ())
     moment = row(life.database, 7)
-    # An S3 server tells the time of an upload in whole seconds.
-    time.sleep(1)
-    life.database.archive_all()
+    archive_all(life.database)
     assert recovery(moment).run()["tables"] == {"public.t": 7}
