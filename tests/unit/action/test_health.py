@@ -8,7 +8,13 @@ from ansible_collections.hustlex.platform.plugins.module_utils.kube.client impor
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.connection import Connection
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import ConfigError
 
-ARGUMENTS: dict[str, Any] = {"namespace": "hustlex", "service": "", "url": "", "path": "/api/v1/health"}
+ARGUMENTS: dict[str, Any] = {
+    "namespace": "hustlex",
+    "service": "",
+    "url": "",
+    "path": "/api/v1/health",
+    "paths": ["/livez"],
+}
 
 
 def connect() -> Client:
@@ -21,5 +27,6 @@ def test_a_login_that_cannot_work_is_no_lack_of_health() -> None:
 
 
 def test_outside_needs_no_login() -> None:
-    (place,) = _places(Connection(connect), {**ARGUMENTS, "url": "https://x.example/"})
+    place, path = _places(Connection(connect), {**ARGUMENTS, "url": "https://x.example/"})
     assert place.words == "https://x.example/api/v1/health"
+    assert (path.words, path.is_health) == ("https://x.example/livez", False)
