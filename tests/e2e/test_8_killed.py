@@ -26,7 +26,7 @@ QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_d
 QUICK += ["-e", "app_hpa_max_replicas=1"]
 KILLS, FINISHED_EVERY = 20, 5
 # Moments are drawn up to here, in seconds; about as long takes a release, a rollback, and a bad version with its way back.
-LONGEST_LIFE, LONGEST_BAD_LIFE = 12.0, 25.0
+LONGEST_LIFE, LONGEST_BAD_LIFE = 10.0, 18.0
 
 
 def start(version: str, *arguments: str) -> subprocess.Popen[str]:

@@ -125,7 +125,7 @@ class TestRestarted:
 
 
 class TestUndone:
-    @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+    @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
     def test_back_and_forth(self, play: Player, kind: str) -> None:
         name = f"undo-{kind.lower()}"
         settled(play, *versions(kind, name, "1", "2"))
