@@ -25,8 +25,8 @@ TRANSACTIONS = "/api/v1/transactions"
 class Load:
     """Sends `rate` requests per second while its block runs, whether the earlier ones are answered or not.
 
-    `posts` is the share of requests that create a transaction, `kept` the share that goes over kept connections: all
-    others open their own. It ends by itself after `max_seconds`, and says so, so that no test takes silence for success.
+    `posts` is the share of requests that create a transaction, the others get `path`; `kept` is the share that goes over
+    kept connections, all others open their own. It ends by itself after `max_seconds`, and says so, so that no test takes silence for success.
     """
 
     def __init__(
@@ -36,12 +36,13 @@ class Load:
         *,
         posts: float = 0.1,
         kept: float = 0,
+        path: str = GIGS,
         max_seconds: float = 180,
         timeout: float = 5,
         users: int = 5,
     ) -> None:
         self._address = _loopback(url)
-        self._rate, self._posts, self._kept = rate, posts, kept
+        self._rate, self._posts, self._kept, self._path = rate, posts, kept, path
         self._max_seconds, self._timeout, self._users = max_seconds, timeout, users
         self._tokens: dict[int, str] = {}
         # Always the same mixture.
@@ -111,7 +112,7 @@ class Load:
         self.results.samples.append(Sample(due - start, "POST" if post else "GET", seconds, status, error))
 
     async def _look(self, client: Client, keep: bool) -> int:
-        return (await client.send("GET", GIGS, {}, keep=keep)).status
+        return (await client.send("GET", self._path, {}, keep=keep)).status
 
     async def _transact(self, client: Client, keep: bool) -> int:
         user = self._random.choice(self.results.users)
