@@ -66,11 +66,12 @@ def _say(line: str) -> None:
 
 def _places(connection: Connection, arguments: dict[str, Any]) -> list[smoke.Place]:
     namespace, service, url, health = (arguments[name] for name in ("namespace", "service", "url", "path"))
+    if service:
+        connection.client()  # without a login nothing can be said of the application
     found = []
     for path in (health, *arguments["paths"]):
         is_health = path == health
         if service:
-            connection.client()  # without a login nothing can be said of the application
             words = f"Service {service}{'' if is_health else path}"
             found.append(smoke.Place(words, partial(service_health, connection, namespace, service, path), is_health))
         if url:

@@ -24,7 +24,7 @@ from ..module_utils.prometheus.errors import SettingsError
 from ..module_utils.release import preflight
 from ..module_utils.release.checks import FAILED, OK, SKIPPED, Check, absent
 from ..module_utils.release.preflight import PROBE, PROBE_COMMAND, Code, DryRun, Rules, UnfitError
-from ..module_utils.release.record import DEPLOY, Release, content_of, last_good
+from ..module_utils.release.record import DEPLOY, Release, content_of, last_good, newest_number
 from ..module_utils.release.records import read_releases
 from ..module_utils.release.version import is_pinned, is_same, reference, version_problem
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
@@ -89,7 +89,6 @@ class ActionModule(ActionBase):
         namespace = arguments["namespace"]
         releases = read_releases(client, namespace)
         running = last_good(releases)
-        newest = max((each.number for each in releases), default=0)
         started = client.now()
         only_looks = arguments["checklist"] or self._task.check_mode
         if not releases and not preflight.has_namespace(client, namespace):
@@ -113,7 +112,7 @@ class ActionModule(ActionBase):
                 ),
             ]
         answer = _answer(arguments, code, desired, found, running, checks, needed, started)
-        return self._judged(answer | {"newest": newest}, checks, arguments)
+        return self._judged(answer | {"newest": newest_number(releases)}, checks, arguments)
 
     def _code(self, arguments: dict[str, Any], wanted: str, running: Release | None) -> tuple[Code, Check]:
         """The new code's facts: from the record when it runs already, else by running it once."""

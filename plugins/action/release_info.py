@@ -15,7 +15,7 @@ from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
 from ..module_utils.release.preflight import Code
-from ..module_utils.release.record import ROLLBACK, Release, last_good, previous_good
+from ..module_utils.release.record import ROLLBACK, Release, last_good, newest_number, previous_good
 from ..module_utils.release.records import find_release, manifests_of, read_releases
 from ..module_utils.release.service import database_health
 from ..module_utils.release.text import history
@@ -65,16 +65,12 @@ class ActionModule(ActionBase):
 
 
 def _refuse_later_than(known: int | None, releases: Sequence[Release]) -> None:
-    newest = _newest(releases)
+    newest = newest_number(releases)
     if known is not None and newest != known:
         raise KubeError(
             f"Release {newest} was recorded by another run after this one had looked: see playbooks/history.yml, then run"
             " this again."
         )
-
-
-def _newest(releases: Sequence[Release]) -> int:
-    return max((each.number for each in releases), default=0)
 
 
 def _again(found: Release, manifests: list[Manifest], releases: Sequence[Release], client: Client) -> dict[str, Any]:
@@ -87,7 +83,7 @@ def _again(found: Release, manifests: list[Manifest], releases: Sequence[Release
         "code": asdict(Code.of_release(found)),
         "manifests": manifests,
         "needed": current is None or current.content != found.content,
-        "newest": _newest(releases),
+        "newest": newest_number(releases),
         "started": client.now().isoformat(timespec="seconds"),
     }
 

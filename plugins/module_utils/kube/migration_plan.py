@@ -6,11 +6,11 @@ An application says which schema it needs and which one is there: docs/applicati
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..text.json_object import decoded
 from .client import Client
 from .errors import KubeError
 from .kinds import WELL_KNOWN
@@ -123,14 +123,11 @@ def _ask(client: Client, pod: Mapping[str, Any], port: int) -> Running:
 
 def reading(pod: str, status: int, body: bytes) -> Running:
     """What a pod, or the API server in its place, answered."""
-    try:
-        report = json.loads(body)
-    except ValueError:
-        report = None
-    if not isinstance(report, dict) or not isinstance(report.get("database"), dict):
-        message = report.get("message") if isinstance(report, dict) else ""
-        return Running(pod, problem=str(message or f"status {status}")[:200])
-    return Running(pod, _whole(report["database"].get("needs_schema")), _whole(report["database"].get("schema")))
+    report = decoded(body)
+    database = report.get("database")
+    if not isinstance(database, dict):
+        return Running(pod, problem=str(report.get("message") or f"status {status}")[:200])
+    return Running(pod, _whole(database.get("needs_schema")), _whole(database.get("schema")))
 
 
 def _whole(value: object) -> int | None:

@@ -168,10 +168,11 @@ class Waiter:
                 if lost is None:
                     lost = now
                     self._say(f"{now - began:4.0f} s  the API server does not answer, going on: {error}")
-                over = now - began >= self._limits.timeout
-                if now - lost >= OUTAGE_SECONDS or (over and current is None):
+                if now - lost >= OUTAGE_SECONDS:
                     raise
-                if over and current is not None:
+                if now - began >= self._limits.timeout:
+                    if current is None:
+                        raise
                     return current
                 self._sleep(LONGEST_PAUSE)
                 if isinstance(error, ApiError) and error.status == 401:

@@ -6,7 +6,6 @@ The API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-quer
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 from ..kube.client import Client
 from ..kube.connection import Connection
 from ..kube.errors import KubeError
+from ..text.json_object import decoded
 from .errors import READ_SECONDS, QueryRefusedError, SettingsError, UnavailableError
 
 _PATH = "/api/v1/query"
@@ -65,7 +65,7 @@ class Prometheus:
 
     def _data(self, path: str) -> Any:
         status, raw = self._source.get(path)
-        body = _decoded(raw)
+        body = decoded(raw)
         # Prometheus says `error`; an API server that cannot get to it says `message`.
         problem = str(body.get("error") or body.get("message") or _phrase(status)).strip().rstrip(".")
         if status == HTTPStatus.BAD_REQUEST and body.get("errorType") == "bad_data":
@@ -95,14 +95,6 @@ class ServiceProxy:
             return self._connection.ask(f"{proxy}{path}", READ_SECONDS)
         except KubeError as error:
             raise UnavailableError(f"{self.name} cannot be asked: {error}") from error
-
-
-def _decoded(raw: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _phrase(status: int) -> str:

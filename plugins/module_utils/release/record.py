@@ -122,6 +122,11 @@ def last_good(releases: Iterable[Release]) -> Release | None:
     return max((each for each in releases if each.is_good), key=lambda each: each.number, default=None)
 
 
+def newest_number(releases: Iterable[Release]) -> int:
+    """Number of the newest release on record, good or failed; 0 when there is none."""
+    return max((each.number for each in releases), default=0)
+
+
 def previous_good(releases: Iterable[Release]) -> Release | None:
     """Where a rollback goes: the newest good release of another content from before the one that runs.
 

@@ -12,7 +12,7 @@ from ..kube.errors import ApiError, KubeError
 from ..kube.kinds import WELL_KNOWN
 from ..kube.manifests import Manifest
 from ..kube.pod import has_ended
-from .record import NAME, NUMBER, Release, config_map, outdated, parse
+from .record import NAME, NUMBER, Release, config_map, newest_number, outdated, parse
 
 CONFIG_MAPS = WELL_KNOWN["v1", "ConfigMap"]
 # Label of the copies of the configuration that the pods of a release read.
@@ -80,7 +80,7 @@ def add_release(
 
     What cannot be let go of is no fault of the release: warn is told.
     """
-    number = max((each.number for each in read_releases(client, namespace)), default=0)
+    number = newest_number(read_releases(client, namespace))
     for _attempt in range(_ATTEMPTS):
         number += 1
         numbered = release.with_number(number)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..kube.client import Client
 from ..kube.connection import Connection
 from ..kube.errors import KubeError
+from ..text.json_object import decoded
 
 
 def service_health(client: Client | Connection, namespace: str, service: str, path: str) -> tuple[int, dict[str, Any]]:
@@ -18,15 +18,6 @@ def service_health(client: Client | Connection, namespace: str, service: str, pa
     except KubeError:
         return 0, {}
     return status, decoded(body)
-
-
-def decoded(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is; empty for what is none, such as the page of a gateway."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def database_health(client: Client, namespace: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import urllib3
 
-from .service import decoded
+from ..text.json_object import decoded
 
 # A load balancer that still knows an old pod shows it within this many requests, or soon after.
 IN_A_ROW = 3
