@@ -97,7 +97,8 @@ class Pod:
         self.process: subprocess.Popen[bytes] | None = None
 
     def configure(self, **settings: Any) -> None:
-        local = {"listen_addresses": "127.0.0.1", "port": self.port}
+        # Transactions are the tests' own: some count them.
+        local = {"listen_addresses": "127.0.0.1", "port": self.port, "autovacuum": "off"}
         data = configuration({**SMALL, **local, **settings}, tls=self.cluster.tls is not None)
         if self.cluster.user != "postgres":
             data["pg_hba.conf"] = data["pg_hba.conf"].replace("peer", "trust")

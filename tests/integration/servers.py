@@ -70,7 +70,10 @@ class Process:
             self.process = subprocess.Popen(
                 self.command, env=self.environ, stdout=log, stderr=log, user=self.user, group=self.user
             )
-        wait_for(lambda: answers(self.port), what=f"{self.command[0]} listens")
+        wait_for(self.ready, what=f"{self.command[0]} is ready")
+
+    def ready(self) -> bool:
+        return answers(self.port)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         if not self.process:
@@ -118,6 +121,14 @@ class Postgres(Process):
 
     def stop(self, number: int = signal.SIGINT) -> int:
         return super().stop(number)
+
+    def ready(self) -> bool:
+        """It listens before its recovery is over, and refuses everybody until then."""
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def connect(self, user: str = "postgres", password: str = "postgres", database: str = "postgres") -> Any:
         return psycopg.connect(
