@@ -18,8 +18,7 @@ from ..module_utils.kube.job import Order
 from ..module_utils.kube.lease import Run
 from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
-from ..module_utils.prometheus.address import Address
-from ..module_utils.prometheus.client import Prometheus, ServiceProxy
+from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import SettingsError
 from ..module_utils.release import preflight
 from ..module_utils.release.checks import FAILED, OK, SKIPPED, Check, absent
@@ -28,6 +27,7 @@ from ..module_utils.release.record import DEPLOY, Release, content_of, last_good
 from ..module_utils.release.records import read_releases
 from ..module_utils.release.version import is_pinned, is_same, reference, version_problem
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.prometheus import Whereabouts
 from ..plugin_utils.templates import rendered
 
 ARGUMENTS: dict[str, Any] = {
@@ -204,14 +204,12 @@ def _rules(arguments: dict[str, Any]) -> Rules:
 
 
 def _prometheus(arguments: dict[str, Any]) -> Prometheus | None:
-    if arguments["prometheus_url"]:
-        files = (arguments["prometheus_bearer_token_file"], arguments["prometheus_ca_file"])
-        return Prometheus(Address(arguments["prometheus_url"], *files))
-    if arguments["prometheus_service"]:
-        options = auth_options(arguments)
-        service = ServiceProxy(lambda: Client(login(options)), arguments["namespace"], arguments["prometheus_service"])
-        return Prometheus(service)
-    return None
+    options = ("url", "service", "bearer_token_file", "ca_file")
+    whereabouts = Whereabouts(*(arguments[f"prometheus_{option}"] for option in options))
+    if not whereabouts.url and not whereabouts.service:
+        return None
+    login_options = auth_options(arguments)
+    return whereabouts.prometheus(lambda: Client(login(login_options)), arguments["namespace"])
 
 
 def _with_command(manifest: dict[str, Any], image: str) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from ..module_utils.kube.connection import Connection
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import keeper_on
 from ..module_utils.kube.login import login
-from ..module_utils.prometheus.address import Address
 from ..module_utils.prometheus.check import Check
-from ..module_utils.prometheus.client import Prometheus, ServiceProxy, Source
+from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import QueryRefusedError, SettingsError
 from ..module_utils.prometheus.gate import Gate, Outcome, Verdict
 from ..module_utils.prometheus.watch import Plan, Watch, utc
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.prometheus import Whereabouts
 
 QUERY: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
     def _look_once(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """One look that never fails."""
         plan = replace(_plan(arguments), seconds=0)
-        watch = Watch(Prometheus(_source(arguments)), plan, _say)
+        watch = Watch(_prometheus(arguments), plan, _say)
         try:
             return _result(watch, watch.run())
         except QueryRefusedError as error:
@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
 
 
 def _watch(arguments: dict[str, Any]) -> dict[str, Any]:
-    watch = Watch(Prometheus(_source(arguments)), _plan(arguments), _say, _renewal(arguments))
+    watch = Watch(_prometheus(arguments), _plan(arguments), _say, _renewal(arguments))
     verdict = watch.run()
     result = _result(watch, verdict)
     if verdict.outcome is Outcome.INCONCLUSIVE and not arguments["fail_on_inconclusive"]:
@@ -105,15 +105,9 @@ def _connect(arguments: dict[str, Any]) -> Client:
     return Client(login(auth_options(arguments)))
 
 
-def _source(arguments: dict[str, Any]) -> Source:
-    url, service = arguments["url"], arguments["service"]
-    if bool(url) == bool(service):
-        raise SettingsError("Give either url or service: where Prometheus is.")
-    if url:
-        return Address(url, arguments["bearer_token_file"], arguments["ca_file"])
-    if arguments["bearer_token_file"] or arguments["ca_file"]:
-        raise SettingsError("bearer_token_file and ca_file go with url; a service is reached with the cluster's login.")
-    return ServiceProxy(partial(_connect, arguments), arguments["namespace"], service)
+def _prometheus(arguments: dict[str, Any]) -> Prometheus:
+    whereabouts = Whereabouts(*(arguments[name] for name in ("url", "service", "bearer_token_file", "ca_file")))
+    return whereabouts.prometheus(partial(_connect, arguments), arguments["namespace"])
 
 
 def _plan(arguments: dict[str, Any]) -> Plan:
