@@ -11,7 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube import manifests
+from ..module_utils.kube import error_lines, manifests
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.job import Order
@@ -55,6 +55,7 @@ ARGUMENTS: dict[str, Any] = {
     "prometheus_ca_file": {"type": "path", "default": ""},
     "watch_seconds": {"type": "int", "default": 0},
     "watch_required": {"type": "bool", "default": False},
+    "log_error_pattern": {"type": "str", "default": ""},
     "checklist": {"type": "bool", "default": False},
 }
 
@@ -72,6 +73,7 @@ class ActionModule(ActionBase):
             problem = version_problem(arguments["version"], arguments["environment"])
             if problem:
                 raise KubeError(problem)
+            error_lines.compiled(arguments["log_error_pattern"])
             result.update(self._look(arguments, task_vars or {}))
         except (KubeError, SettingsError) as error:
             result.update(failed=True, msg=str(error))

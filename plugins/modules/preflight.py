@@ -119,6 +119,10 @@ options:
     description: Refuse a watch window without a Prometheus.
     type: bool
     default: false
+  log_error_pattern:
+    description: Regular expression of Python, such as O(hustlex.platform.logs#module:pattern); what is none is refused.
+    type: str
+    default: ""
   checklist:
     description: Go through the checklist even when there is nothing to do, and show all of it.
     type: bool

@@ -91,6 +91,11 @@ def test_version_that_can_change_is_refused_in_production(playbook):
     fails_with(playbook, "names no fixed version", arguments=arguments)
 
 
+def test_a_pattern_of_error_lines_that_is_none_is_refused(playbook):
+    arguments = ["--tags", "app", "-e", "app_log_error_pattern=(ERROR"]
+    fails_with(playbook, '"(ERROR" is no regular expression', "app_log_error_pattern", arguments=arguments)
+
+
 def kubeconfig(folder: Path, source: str, **cluster: str) -> Path:
     content = yaml.safe_load(Path(source).read_text())
     content["clusters"][0]["cluster"].update(cluster)

@@ -133,12 +133,38 @@ def test_evidence_of_a_crash_is_kept(release, releases, read):
     assert "Secret" not in {item["kind"] for item in json.loads(record["data"]["manifests.json"])}
 
 
+def test_error_lines_are_told_and_undo_a_release_where_they_may_not_be(release, releases, read):
+    failing = {"app_environment": {"FAULT_ERRORS_AFTER_SECONDS": "0"}, "app_min_ready_seconds": 3}
+    told = r"hustlex-api-\S+: \d+ error lines?, first: .*FAULT_ERROR_RATIO: failing"
+    with Load(HTTP, rate=20, timeout=15, max_seconds=400):
+        run = release("v2-errors", "-e", json.dumps({**failing, "app_log_errors_max": 0}))
+        assert run.code != 0, run.output
+        assert health()["version"] == SECOND
+        failed = releases()[0]
+        assert re.match(
+            rf"\d+ error lines? in the logs of the new pods, where at most 0 may be: {told}", failed["reason"]
+        )
+        evidence = json.loads(read("configmap", f"hustlex-release-{failed['number']}")["data"]["evidence.json"])
+        assert evidence[0]["workload"].startswith("Pod hustlex-api-")
+        assert all('"level": "error"' in line for log in evidence[0]["logs"].values() for line in log)
+
+        run = release("v2-errors", "-e", json.dumps(failing))
+        assert run.code == 0, run.output
+        assert re.search(rf"\[WARNING\]: {told}", run.output)
+        good = releases()[0]
+        assert (good["result"], good["version"]) == ("good", "v2-errors")
+        assert any(re.match(told, sentence) for sentence in good["verification"]), good
+    assert release(SECOND).code == 0
+
+
 def test_the_next_good_version_runs_and_a_second_run_changes_nothing(release, releases):
     run = release("v2")
     assert run.code == 0, run.output
     assert health()["version"] == "v2"
     newest = releases()[0]
     assert (newest["result"], newest["version"], newest["schema"]) == ("good", "v2", 6)
+    assert "no error lines in the logs of 2 pods" in newest["verification"], newest
+    assert "no error lines in the logs of 2 pods" in run.output
     assert release("v2").changed == 0
     assert releases()[0] == newest
 

@@ -375,6 +375,7 @@ def test_faults_do_what_they_say(application: Application) -> None:
         wait_for(lambda: api.request("GET", "/api/v1/gigs").status == 500, 6)
         assert api.metric('http_requests_failed_total{method="GET",route="/api/v1/gigs"}') == 1
         assert api.request("GET", "/api/v1/health").status == 200
+        assert '"level": "error", "logger": "hustlex_api.web", "message": "FAULT_ERROR_RATIO' in api.log.read_text()
     with application.started(FAULT_LEAK_MB_PER_SECOND="20") as api:
         before = api.metric("process_resident_memory_bytes")
         wait_for(lambda: api.metric("process_resident_memory_bytes") > before + 20e6, 10)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from plays import Player, fetch, kubectl
+from plays import ROOT, Player, fetch, kubectl
 from relay import Relay
 
 IMAGE = os.environ.get("PLUGIN_TEST_IMAGE", "localhost/embedded/helper:1")
@@ -588,6 +588,81 @@ class TestRollout:
         assert not played.last.get("failed"), played.last
         assert played.last["workloads"][0]["ready"] is True
         assert played.last["seconds"] > 6
+
+
+LOGGING = r"""
+if [ ! -e /v/seen ]; then : > /v/seen; echo "ERROR before the restart"; exit 1; fi
+echo "{\"level\": \"error\", \"message\": \"cannot log in with $PASSWORD\"}"
+printf 'ERROR \377\376\000 binary\n'
+x=x; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do x=$x$x; done; echo "$x ERROR"
+echo '{"level": "info", "message": "0 errors"}'
+: > /v/ready
+trap 'exit 0' TERM; while :; do sleep 0.2; done
+"""
+
+
+class TestLogs:
+    @pytest.fixture(scope="class")
+    def task(self, place: Player) -> dict[str, Any]:
+        """Looks into the log of a pod that has restarted once."""
+        ready = {"exec": {"command": ["sh", "-c", "[ -e /v/ready ]"]}, "periodSeconds": 1}
+        reads = [{"secretRef": {"name": "logging"}}]
+        volume = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+        spec = pod(["sh", "-c", LOGGING], envFrom=reads, readinessProbe=ready, **volume)
+        manifests = [
+            secret("logging", {"PASSWORD": "very-secret-value"}),
+            deployment("logging", {**spec, "volumes": [{"name": "v", "emptyDir": {}}]}),
+        ]
+        wait = {"rollout": {"sets": ["logging"], "timeout": LONGEST_WAIT}}
+        waited = place({"apply": {"name": "logging", "manifests": manifests}}, wait).last
+        defaults = yaml.safe_load((ROOT / "roles/app/defaults/main.yml").read_text())
+        return {
+            "replica_sets": [waited["replica_sets"]["logging"]],
+            "containers": ["main"],
+            "since": "2026-01-01T00:00:00+00:00",
+            "pattern": defaults["app_log_error_pattern"],
+        }
+
+    def test_error_lines_of_both_runs_are_found_and_secrets_are_hidden(
+        self, place: Player, task: dict[str, Any]
+    ) -> None:
+        tolerant, strict = place({"logs": task}, {"logs": {**task, "max": 3}}).results
+        assert tolerant["errors"] == 4, tolerant
+        (sentence,) = tolerant["sentences"]
+        assert re.fullmatch(r"logging-\S+: 4 error lines, first: ERROR before the restart", sentence)
+        assert strict["failed"] is True
+        assert "where at most 3 may be" in strict["msg"]
+        (name,) = [each["workload"].removeprefix("Pod ") for each in strict["evidence"]]
+        logs = strict["evidence"][0]["logs"]
+        assert logs[f"{name}/main (previous run)"] == ["ERROR before the restart"]
+        now = logs[f"{name}/main"]
+        assert now[0] == '{"level": "error", "message": "cannot log in with ***"}'
+        assert now[1].startswith("ERROR \N{REPLACEMENT CHARACTER}")
+        assert (set(now[2]), len(now[2])) == ({"x", "."}, 303)
+        assert "very-secret-value" not in str([tolerant, strict])
+
+    def test_what_is_older_does_not_count(self, place: Player, task: dict[str, Any]) -> None:
+        result = place({"logs": {**task, "since": "2100-01-01T00:00:00Z", "max": 0}}).last
+        assert (result["errors"], result["sentences"]) == (0, ["no error lines in the logs of 1 pod"])
+
+    def test_check_mode_reads_nothing(self, place: Player, task: dict[str, Any]) -> None:
+        assert place({"logs": {**task, "max": 0}}, check=True).last["sentences"] == []
+
+    def test_who_may_not_read_logs_is_told_so_and_nothing_fails(
+        self, place: Player, task: dict[str, Any], kubeconfig: str
+    ) -> None:
+        kubectl("-n", NAMESPACE, "create", "serviceaccount", "looker")
+        kubectl("-n", NAMESPACE, "create", "role", "looker", "--verb=list", "--resource=pods")
+        subject = f"--serviceaccount={NAMESPACE}:looker"
+        kubectl("-n", NAMESPACE, "create", "rolebinding", "looker", "--role=looker", subject)
+        config = yaml.safe_load(Path(kubeconfig).read_text())
+        config["users"][0]["user"] = {"token": kubectl("-n", NAMESPACE, "create", "token", "looker").strip()}
+        result = place({"logs": {**task, "max": 0}}, kubeconfig=config).last
+        assert not result.get("failed"), result
+        (sentence,) = result["sentences"]
+        user = f"system:serviceaccount:{NAMESPACE}:looker"
+        assert sentence.startswith(f'the logs of 1 pod were not read: Not allowed: User "{user}" cannot get resource')
+        assert '"pods/log"' in sentence
 
 
 class TestStatus:

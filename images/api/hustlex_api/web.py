@@ -125,6 +125,7 @@ class Observer:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if await self.services.settings.faults.in_request(self.services.age_seconds):
+            log.error("FAULT_ERROR_RATIO: failing", extra={"path": scope["path"]})
             await JSONResponse({"error": "FAULT_ERROR_RATIO"}, 500)(scope, receive, send)
         else:
             await self.app(scope, receive, send)

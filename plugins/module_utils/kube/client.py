@@ -132,14 +132,30 @@ class Client:
                 raise
 
     def log(
-        self, namespace: str, pod: str, container: str, lines: int, previous: bool = False, stamped: bool = False
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        lines: int,
+        previous: bool = False,
+        stamped: bool = False,
+        since: str = "",
+        most_bytes: int = 0,
+        seconds: float = 0,
     ) -> str:
-        """The last lines that a container wrote, each with its time in front if `stamped`."""
+        """The last lines that a container wrote, each with its time in front if `stamped`.
+
+        since: none that is older, RFC 3339; most_bytes: so many from the first of these lines on; seconds: for one single try.
+        """
         query = {"container": container, "tailLines": lines, "previous": str(previous).lower()}
         if stamped:
             query["timestamps"] = "true"
-        pods = WELL_KNOWN["v1", "Pod"]
-        return self._request("GET", f"{pods.path(namespace, pod)}/log", query).data.decode("utf-8", errors="replace")
+        if since:
+            query["sinceTime"] = since
+        if most_bytes:
+            query["limitBytes"] = most_bytes
+        path = f"{WELL_KNOWN['v1', 'Pod'].path(namespace, pod)}/log"
+        return self._request("GET", path, query, seconds=seconds).data.decode("utf-8", errors="replace")
 
     def kind(self, api_version: str, name: str) -> Kind:
         """How the server serves a kind; asks it only about kinds that are not the same everywhere."""
@@ -207,18 +223,20 @@ class Client:
         body: Any = None,
         content_type: str = "",
         headers: Mapping[str, str] | None = None,
+        seconds: float = 0,
     ) -> urllib3.BaseHTTPResponse:
         url = f"{self.login.server}{path}{'?' + urlencode(query) if query else ''}"
         headers = {**self.login.headers, **(headers or {})}
         if content_type:
             headers["content-type"] = content_type
         data = json.dumps(body).encode() if body is not None else None
+        limit: dict[str, Any] = {"timeout": seconds} if seconds else {}
         began = self._clock()
         for attempt in range(1000):
             pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
-            can_wait = self._clock() - began + pause < self._patience
+            can_wait = not seconds and self._clock() - began + pause < self._patience
             try:
-                response = self.login.pool.request(method, url, body=data, headers=headers, retries=False)
+                response = self.login.pool.request(method, url, body=data, headers=headers, retries=False, **limit)
             except exceptions.HTTPError as error:
                 if not can_wait or _is_certificate_error(error):
                     raise self._unreachable(error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -24,12 +25,13 @@ class Masker:
 
     @classmethod
     def of_secrets(cls, secrets: Iterable[Mapping[str, Any]]) -> Masker:
-        """A masker of the values of these Secrets: as they are, in base64, in a URL, and line by line."""
+        """A masker of the values of these Secrets: as they are, in base64, in a URL, in JSON, and line by line."""
         values: set[str] = set()
         for secret in secrets:
             for encoded in (secret.get("data") or {}).values():
                 text = _decoded(encoded)
-                values.update({encoded, text, text.strip(), quote(text, safe=""), *text.splitlines()})
+                in_json = json.dumps(text.strip())[1:-1]
+                values.update({encoded, text, text.strip(), quote(text, safe=""), in_json, *text.splitlines()})
         return cls(values)
 
     def text(self, text: str) -> str:

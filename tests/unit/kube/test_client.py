@@ -146,6 +146,18 @@ def test_apply_is_forced_strict_and_dry_on_request() -> None:
         assert part in url
 
 
+def test_a_log_is_bounded_and_tried_once_within_a_time() -> None:
+    server = Server(refusal(500, "the node is away"))
+    since = "2026-11-25T15:00:00+00:00"
+    with pytest.raises(ApiError, match="the node is away"):
+        client(server).log("n", "p", "c", 9, previous=True, since=since, most_bytes=100, seconds=5)
+    ((method, url),) = server.asked
+    assert method == "GET"
+    parts = ("/namespaces/n/pods/p/log?", "container=c", "tailLines=9", "previous=true", "limitBytes=100")
+    for part in (*parts, "sinceTime=2026-11-25T15%3A00%3A00%2B00%3A00"):
+        assert part in url
+
+
 @pytest.mark.parametrize(
     "first", [answer({}, date=DATE), refusal(404, "not found", date=DATE), refusal(403, "no", date=DATE)]
 )

@@ -1,6 +1,7 @@
 """Secrets never appear: in diffs, rendered files and evidence."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def test_text_is_masked_in_every_form_of_a_value() -> None:
     clean = Masker.of_secrets([secret(A="p@ss word/1", KEY="line one of it\nline two of it", SHORT="app")])
     text = f"dsn p@ss word/1, {encoded('p@ss word/1')}, p%40ss%20word%2F1; line two of it; app stays"
     assert clean.text(text) == "dsn ***, ***, ***; ***; app stays"
+    assert Masker.of_secrets([secret(A='pass"wörd\n')]).text(json.dumps({"dsn": 'pass"wörd'})) == '{"dsn": "***"}'
 
 
 def test_a_longer_value_is_masked_before_one_that_it_contains() -> None:

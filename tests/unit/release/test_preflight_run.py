@@ -157,6 +157,12 @@ def test_what_runs_already_without_a_pin_is_refused_once_pins_are_required(run):
     assert "The nodes know no digest of hustlex/api:v2" in result["msg"]
 
 
+def test_a_pattern_of_error_lines_that_is_none_is_refused_before_anything_is_asked(run):
+    result = run(log_error_pattern="(ERROR")
+    assert (result["failed"], run.cluster.requests) == (True, 0)
+    assert result["msg"].endswith("mend app_log_error_pattern.")
+
+
 def no_image(run: Run) -> None:
     run.failure = "Pod p cannot pull the image hustlex/api:v2: not found."
 
