@@ -38,6 +38,11 @@ test: $(DEV_VENV)/.complete ## Run everything that CI runs
 	@export PATH="$(DEV_VENV)/bin:$$PATH"
 	tests/run
 
+.PHONY: drills
+drills: $(DEV_VENV)/.complete ## Run the tests that take long: kills at any moment, constant load, autoscaling (20 minutes)
+	@export PATH="$(DEV_VENV)/bin:$$PATH"
+	tests/run cluster drills
+
 .PHONY: lint unit cluster integration molecule e2e
 lint unit cluster integration molecule e2e: $(DEV_VENV)/.complete ## One part of the tests
 	@export PATH="$(DEV_VENV)/bin:$$PATH"

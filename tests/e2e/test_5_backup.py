@@ -262,6 +262,7 @@ def store_is_away(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
     patch("true")
 
 
+@pytest.mark.drill
 def test_a_store_that_is_away_loses_nothing(
     kubectl: Kubectl,
     psql: Kubectl,

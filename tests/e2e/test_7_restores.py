@@ -214,6 +214,7 @@ def test_redis_has_the_snapshot_and_its_log_and_goes_back(
     assert "restored-" not in kubectl("exec", "redis-0", "--", "ls", "/data")
 
 
+@pytest.mark.drill
 def test_a_redis_restore_whose_controller_is_killed_goes_on(
     snapshot: str, playbook: Playbook, redis: Kubectl, read: Callable[..., Any]
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from .conftest import HTTP, Playbook, Run, wait_until
 from .load import Load
 
+pytestmark = pytest.mark.drill
+
 API = "hustlex-api"
 MOST = 3
 SCALING = ["--tags", "app", "-e", "app_hpa_scale_up_seconds=0", "-e", "app_hpa_scale_down_seconds=10"]

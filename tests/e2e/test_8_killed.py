@@ -20,6 +20,8 @@ from ..relay import Relay
 from .conftest import HTTP, ROOT, command_of, wait_until
 from .load import Load
 
+pytestmark = pytest.mark.drill
+
 VERSIONS = ("v2", "1.0.0")
 BAD = "v2-crash-at-start"
 QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=60"]

@@ -24,6 +24,8 @@ from .load import Load
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 from metrics_server import PrometheusServer
 
+pytestmark = pytest.mark.drill
+
 WINDOW = 20
 GOOD = "1.0.0"
 
