@@ -18,6 +18,8 @@ import pytest
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.drill
+
 NAME = "hustlex-drill"
 PORTS = ["--api-port", "36443", "--http-port", "38080", "--s3-port", "39000"]
 STATE = Path(os.environ["KUBECONFIG"]).parents[1]

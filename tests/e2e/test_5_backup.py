@@ -136,6 +136,7 @@ def bulk(psql: Kubectl) -> Iterator[None]:
     psql("DROP TABLE bulk")
 
 
+@pytest.mark.drill
 def test_a_dump_that_is_killed_in_its_upload_leaves_none_and_is_made_again(
     killed_base: str, bulk: None, kubectl: Kubectl, store: Store
 ) -> None:
@@ -189,6 +190,7 @@ def pod_of(kubectl: Kubectl, job: str) -> str:
     return names.split()[-1]
 
 
+@pytest.mark.drill
 def test_a_base_backup_that_is_killed_is_taken_up_again(killed_base: str, kubectl: Kubectl, store: Store) -> None:
     kubectl("wait", f"job/{killed_base}", "--for=condition=Complete", "--timeout=230s")
     report = json.loads(logs(kubectl, killed_base).splitlines()[-1].removeprefix("RESULT "))
@@ -298,6 +300,7 @@ def psql_or_none(psql: Kubectl, statement: str) -> str | None:
         return None
 
 
+@pytest.mark.drill
 def test_a_wrong_bucket_does_not_touch_the_database(kubectl: Kubectl, psql: Kubectl, store: Store) -> None:
     config = json.loads(kubectl("get", "configmap", "pgbackrest", "--output=json"))["data"]["server.conf"]
     started, failures = psql(STARTED), int(psql(FAILED))

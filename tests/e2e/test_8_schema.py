@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import HTTP, ROOT, command_of, wait_until
 
+pytestmark = pytest.mark.drill
+
 QUICK = ["--tags", "app", "-e", "app_min_ready_seconds=1", "-e", "app_progress_deadline_seconds=30"]
 QUICK += ["-e", "app_hpa_max_replicas=1"]
 CONFIRM = ["-e", "confirm=development"]
