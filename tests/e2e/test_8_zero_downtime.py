@@ -18,11 +18,11 @@ from .conftest import HTTP, NAMESPACE, Playbook, Run, wait_until
 from .load import Load
 from .settled import jobs_done
 
+pytestmark = pytest.mark.drill
+
 OLD, NEW = "1.0.0", "v2"
 API, WORKER = "hustlex-api", "hustlex-worker"
 # The load alone would make the autoscaler add pods: only the operations are to change their number.
-pytestmark = pytest.mark.drill
-
 DEPLOY = ["--tags", "app", "-e", "app_hpa_cpu_percent=10000", "-e", "app_hpa_memory_percent=10000"]
 DEPLOY += ["-e", "app_hpa_scale_down_seconds=0", "-e", "app_hpa_min_replicas=2", "-e", "app_watch_seconds=0"]
 

@@ -13,7 +13,7 @@ from .client import Client
 from .errors import ApiError, KubeError, UnreachableError
 from .evidence import NO_LOG, Evidence
 from .mask import Masker
-from .pod import container_names, has_previous
+from .pod import container_names, logged_runs
 
 Object = Mapping[str, Any]
 
@@ -84,7 +84,7 @@ def read(
 ) -> Reading:
     """The logs of these containers (of all, when none is named) since then, and of the run before where one restarted."""
     found, began = Reading(), clock()
-    for pod, container, previous in _runs(pods, containers):
+    for pod, container, previous, title in _runs(pods, containers):
         beat(client)
         name, place = pod["metadata"]["name"], pod["metadata"]["namespace"]
         if clock() - began >= ALL_LOGS_SECONDS:
@@ -100,7 +100,6 @@ def read(
                 found.unread[name] = str(error).rstrip(".")
             continue
         if not text.startswith(NO_LOG):
-            title = f"{name}/{container}{' (previous run)' if previous else ''}"
             found.logs.append(Log(name, title, *errors_in(text, pattern)))
     return found
 
@@ -153,13 +152,10 @@ def _owners(pod: Object) -> list[str]:
     return [each["name"] for each in references if each["kind"] == "ReplicaSet"]
 
 
-def _runs(pods: Iterable[Object], containers: Sequence[str]) -> Iterator[tuple[Object, str, bool]]:
+def _runs(pods: Iterable[Object], containers: Sequence[str]) -> Iterator[tuple[Object, str, bool, str]]:
     for pod in pods:
-        for container in container_names(pod):
-            if not containers or container in containers:
-                if has_previous(pod, container):
-                    yield pod, container, True
-                yield pod, container, False
+        wanted = [name for name in container_names(pod) if not containers or name in containers]
+        yield from ((pod, *run) for run in logged_runs(pod, wanted))
 
 
 def _words(logs: Sequence[Log], hide: Masker | None) -> str:

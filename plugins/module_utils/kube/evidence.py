@@ -13,7 +13,7 @@ from .diagnosis import Finding, Snapshot, describe
 from .errors import KubeError
 from .kinds import WELL_KNOWN
 from .mask import Masker
-from .pod import container_names, container_states, failing_containers, final_message, has_previous
+from .pod import container_names, container_states, failing_containers, final_message, logged_runs
 from .workload import current_replica_set
 
 MOST_EVENTS = 8
@@ -99,15 +99,14 @@ def _logs(
 ) -> dict[str, list[str]]:
     found = {}
     metadata = pod["metadata"]
-    for container in containers:
-        for previous in (True, False) if has_previous(pod, container) else (False,):
-            try:
-                text = client.log(metadata["namespace"], metadata["name"], container, lines, previous)
-            except KubeError:
-                continue  # a container that has not started, or whose last run is no longer kept, has no log
-            kept = clean.text(text).splitlines()[-lines:]
-            if kept and not kept[0].startswith(NO_LOG):
-                found[f"{metadata['name']}/{container}{' (previous run)' if previous else ''}"] = kept
+    for container, previous, title in logged_runs(pod, containers):
+        try:
+            text = client.log(metadata["namespace"], metadata["name"], container, lines, previous)
+        except KubeError:
+            continue  # a container that has not started, or whose last run is no longer kept, has no log
+        kept = clean.text(text).splitlines()[-lines:]
+        if kept and not kept[0].startswith(NO_LOG):
+            found[title] = kept
     return found
 
 

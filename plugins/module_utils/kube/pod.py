@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -143,6 +143,13 @@ def final_message(pod: Object) -> str:
 def has_previous(pod: Object, container: str) -> bool:
     """Whether a container ran before: then the log of that run is the one that tells why it ended."""
     return any(item["name"] == container and item.get("restartCount") for item in _statuses(pod))
+
+
+def logged_runs(pod: Object, containers: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
+    """Container, whether it is its run before, and a title: each run of these containers that may have a log, oldest first."""
+    for container in containers:
+        for previous in (True, False) if has_previous(pod, container) else (False,):
+            yield container, previous, f"{pod['metadata']['name']}/{container}{' (previous run)' if previous else ''}"
 
 
 def _statuses(pod: Object) -> list[Object]:
