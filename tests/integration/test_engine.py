@@ -124,7 +124,8 @@ def test_retention_during_a_base_backup_waits_and_nothing_is_lost(
         order = Namespace(check=False, expect="", confirm=True)
         going = pool.submit(life.job, lambda here: retention.main(order, replace(here, policy=POLICY)))
         made, report = backup.result(), going.result()
-    assert report["plan"]["at"] >= made["finished"], "retention planned while the backup was being written"
+    planned, finished = (datetime.fromisoformat(each) for each in (report["plan"]["at"], made["finished"]))
+    assert planned >= finished, "retention planned while the backup was being written"
     assert report["result"]["problems"] == []
     assert life.increment in report["result"]["bases"]
     assert report["result"]["segments"] > 0
