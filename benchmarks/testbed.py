@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "KUBECONFIG": str(STATE / "kubeconfig"),
     "PATH": f"{STATE / 'bin'}:{os.environ['PATH']}",
     "ANSIBLE_INJECT_FACT_VARS": "false",
+    # A user's Python keeps what it has compiled.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 PLAY = ["-i", "inventories/development", "-e", "@tests/variables.yml", "-e", f"hustlex_namespace={NAMESPACE}"]
 PLAY += os.environ.get("E2E_ARGUMENTS", "").split()
