@@ -140,7 +140,7 @@ def final_message(pod: Object) -> str:
     return ""
 
 
-def has_previous(pod: Object, container: str) -> bool:
+def _has_previous(pod: Object, container: str) -> bool:
     """Whether a container ran before: then the log of that run is the one that tells why it ended."""
     return any(item["name"] == container and item.get("restartCount") for item in _statuses(pod))
 
@@ -148,7 +148,7 @@ def has_previous(pod: Object, container: str) -> bool:
 def logged_runs(pod: Object, containers: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
     """Container, whether it is its run before, and a title: each run of these containers that may have a log, oldest first."""
     for container in containers:
-        for previous in (True, False) if has_previous(pod, container) else (False,):
+        for previous in (True, False) if _has_previous(pod, container) else (False,):
             yield container, previous, f"{pod['metadata']['name']}/{container}{' (previous run)' if previous else ''}"
 
 
