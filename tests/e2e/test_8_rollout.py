@@ -101,7 +101,7 @@ def test_a_bad_version_ends_with_the_old_one_serving(release, releases, version,
     ending = report(run)
     assert re.search(
         rf"Release \d+ \({version}\) failed: release {before['number']} \({SECOND}\) (still runs|runs again)", ending
-    )
+    ), run.output
     for word in words:
         assert word in ending, run.output
     assert load.results.failed == 0, load.results.failures[:5]

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import events
 from .pod import doing, has_ended, is_ready, started_after, trouble
-from .workload import Progress, current_pods, current_replica_set, outdated_pods, progress, wanted_pods
+from .workload import Progress, current_pods, current_replica_set, is_unseen, outdated_pods, progress, wanted_pods
 
 Object = Mapping[str, Any]
 
@@ -85,6 +85,8 @@ def is_probed(workload: Object) -> bool:
 
 def findings(workload: Object, snapshot: Snapshot, since: datetime) -> list[Finding]:
     """What is wrong with a workload that is not ready, the most telling first. Events before `since` do not count."""
+    if workload["kind"] != "Job" and is_unseen(workload):
+        return []  # what is there belongs to what was wanted before
     pods = snapshot.pods_of(workload)
     found = [finding for pod in pods if not is_ready(pod) for finding in _of_pod(workload, pod, snapshot)]
     found += _of_outdated_pods(workload, snapshot)
@@ -104,6 +106,8 @@ def _of_workload(workload: Object, failure: str, pods: list[Object]) -> Finding:
         workload=workload,
         reason=f"{describe(workload)} {failure}.",
         command=f"kubectl {verb} {target} -n {metadata['namespace']}",
+        # A Deployment that was stuck and goes another way says so until its controller has looked once more.
+        patience="moment" if workload["kind"] == "Deployment" else "none",
         pods=tuple(pod for pod in pods if not is_ready(pod)),
     )
 

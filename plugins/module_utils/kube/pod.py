@@ -28,7 +28,7 @@ _PASSING = ("timeout", "timed out", "too many requests", "eof", "connection rese
 class Trouble:
     """A state that does not pass by itself, once it has lasted as long as its `patience` says.
 
-    patience: "none", "moment" (what the kubelet may mend at its next look) or "grace" (unschedulable_grace).
+    patience: "none", "moment" (what the kubelet or a controller may mend at its next look) or "grace" (unschedulable_grace).
     container: the one whose log tells more; empty when there is none.
     """
 

@@ -17,7 +17,7 @@ from .manifests import SET_LABEL
 from .workload import Progress, progress
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 0.6
-# How long what the kubelet may mend at its next look must last.
+# How long what the kubelet or a controller may mend at its next look must last.
 MOMENT_SECONDS = 3.0
 # An API server that restarts may also refuse for a while: its authorisers come up after it does.
 OUTAGE_SECONDS = 120.0

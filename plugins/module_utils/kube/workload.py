@@ -101,7 +101,7 @@ def ready_pods(workload: Object) -> int:
 def _deployment(workload: Object) -> Progress:
     status = workload.get("status") or {}
     wanted = wanted_pods(workload)
-    if _is_unseen(workload):
+    if is_unseen(workload):
         return Progress(False, "its change is not seen by Kubernetes yet")
     deadline = _condition(workload, "Progressing")
     if deadline and deadline.get("reason") == "ProgressDeadlineExceeded":
@@ -124,7 +124,7 @@ def _deployment(workload: Object) -> Progress:
 def _stateful_set(workload: Object) -> Progress:
     spec, status = workload.get("spec") or {}, workload.get("status") or {}
     wanted, ready, updated = wanted_pods(workload), ready_pods(workload), int(status.get("updatedReplicas") or 0)
-    if _is_unseen(workload):
+    if is_unseen(workload):
         return Progress(False, "its change is not seen by Kubernetes yet")
     if ready < wanted:
         return Progress(False, f"{ready} of {wanted} ready")
@@ -145,7 +145,7 @@ def _stateful_set(workload: Object) -> Progress:
 def _daemon_set(workload: Object) -> Progress:
     status = workload.get("status") or {}
     wanted = wanted_pods(workload)
-    if _is_unseen(workload):
+    if is_unseen(workload):
         return Progress(False, "its change is not seen by Kubernetes yet")
     updated, available = int(status.get("updatedNumberScheduled") or 0), int(status.get("numberAvailable") or 0)
     on_delete = ((workload.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
@@ -169,7 +169,7 @@ def _job(workload: Object) -> Progress:
     return Progress(False, "running" if status.get("active") else "not started yet")
 
 
-def _is_unseen(workload: Object) -> bool:
+def is_unseen(workload: Object) -> bool:
     observed = (workload.get("status") or {}).get("observedGeneration") or 0
     return int(observed) < int(workload["metadata"].get("generation") or 0) or not observed
 

@@ -53,6 +53,15 @@ def event(uid: str, reason: str, message: str, seen: datetime = NOW, kind: str =
     }
 
 
+def test_what_was_wanted_before_says_nothing_of_a_change_that_nobody_has_seen() -> None:
+    crashing = pod(status=status("CrashLoopBackOff"))
+    crashing["status"]["containerStatuses"][0]["restartCount"] = 1
+    changed = stateful_set()
+    assert len(findings(changed, Snapshot([changed], [crashing]), LONG_AGO)) == 1
+    changed["metadata"]["generation"] = 2
+    assert findings(changed, Snapshot([changed], [crashing]), LONG_AGO) == []
+
+
 def test_progress_names_the_first_unready_pod() -> None:
     snapshot = Snapshot([], [pod(status=status("ImagePullBackOff"))])
     assert picture(stateful_set(), snapshot, NOW).message == "0 of 1 ready (pod s-0: c: ImagePullBackOff)"

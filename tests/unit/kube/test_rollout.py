@@ -120,6 +120,27 @@ def test_grace_begins_anew_when_the_trouble_passed() -> None:
     assert cluster.waiter(grace=7).wait().seconds > 9
 
 
+def stuck() -> dict[str, Any]:
+    found = deployment(2)
+    found["status"] |= {"replicas": 3, "conditions": [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]}
+    return found
+
+
+def test_a_deployment_on_its_way_back_is_not_judged_by_the_verdict_on_what_it_leaves() -> None:
+    """Its controller sees the change, and looks at its pods only then: 20 to 120 ms on an idle cluster."""
+    outcome = Cluster(*[{"Deployment": stuck()}] * 3, {"Deployment": deployment(2)}).waiter().wait()
+    assert outcome.look.is_ready
+    assert outcome.failures == []
+
+
+def test_a_deployment_that_stays_stuck_is_told() -> None:
+    outcome = Cluster({"Deployment": stuck()}).waiter().wait()
+    assert [found.reason for found in outcome.failures] == [
+        "Deployment api made no progress within progressDeadlineSeconds (600 s)."
+    ]
+    assert outcome.seconds < 4
+
+
 def test_an_api_server_that_is_away_does_not_end_the_wait() -> None:
     away = [UnreachableError("gone")] * 3 + [ApiError("starting", 403), ApiError("who are you", 401)]
     cluster = Cluster({"Deployment": deployment(1)}, *away, {"Deployment": deployment(2)})
