@@ -22,7 +22,7 @@ from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import SettingsError
 from ..module_utils.release import preflight
 from ..module_utils.release.checks import FAILED, OK, SKIPPED, Check, absent
-from ..module_utils.release.preflight import PROBE, PROBE_COMMAND, Code, DryRun, Rules, UnfitError
+from ..module_utils.release.preflight import PROBE, STATUS_COMMAND, VERSION_COMMAND, Code, DryRun, Rules, UnfitError
 from ..module_utils.release.record import DEPLOY, Release, content_of, last_good, newest_number
 from ..module_utils.release.records import read_releases
 from ..module_utils.release.version import is_pinned, is_same, reference, version_problem
@@ -129,7 +129,8 @@ class ActionModule(ActionBase):
         order = Order(
             namespace=arguments["namespace"],
             name=f"{PROBE}-{hashlib.sha256(asker.encode()).hexdigest()[:10]}",
-            template=_with_command(arguments["probe"], wanted),
+            # Before the first release there may be no database yet.
+            template=_with_command(arguments["probe"], wanted, STATUS_COMMAND if running else VERSION_COMMAND),
             timeout=arguments["probe_timeout"],
         )
         options = auth_options(arguments)
@@ -214,8 +215,8 @@ def _prometheus(arguments: dict[str, Any]) -> Prometheus | None:
     return whereabouts.prometheus(lambda: Client(login(login_options)), arguments["namespace"])
 
 
-def _with_command(manifest: dict[str, Any], image: str) -> dict[str, Any]:
+def _with_command(manifest: dict[str, Any], image: str, command: tuple[str, ...]) -> dict[str, Any]:
     """The Job with the image that is asked, saying what it is instead of migrating."""
     container = manifest["spec"]["template"]["spec"]["containers"][0]
-    container.update(image=image, command=list(PROBE_COMMAND))
+    container.update(image=image, command=list(command))
     return manifest

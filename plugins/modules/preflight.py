@@ -17,7 +17,8 @@ description:
     size of the pods, room for one more, quota, disruption budgets, the age of the last dump, the database's schema,
     freeze windows and, where a Prometheus answers, firing alerts.
   - The image is asked by running C(./api version --json) of it once in a Job. So it exists, starts on these nodes, says
-    which schema it needs, and the node knows its digest, by which it is then deployed.
+    which schema it needs, and the node knows its digest, by which it is then deployed. After the first release the same
+    Job asks C(./api migrate status --json), so that a release without migrations needs no Job for them.
 options:
   name:
     description: Name of the set, as for M(hustlex.platform.apply).
@@ -197,6 +198,10 @@ code:
       description: Oldest schema whose code can run beside its migrations.
       type: int
       sample: 5
+    pending:
+      description: How many of its migrations the database lacks; none where that is not known.
+      type: int
+      sample: 0
 version:
   description: The version that was asked for.
   returned: success

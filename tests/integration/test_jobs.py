@@ -87,7 +87,8 @@ def test_from_a_cron_job_with_other_arguments(play: Player) -> None:
 
 
 def test_at_the_timeout_it_is_stopped_or_left(play: Player) -> None:
-    slow = manifest("echo started; sleep 8; echo 'RESULT {\"late\": true}'")
+    until_told = "n=0; until [ -e /tmp/go ] || [ $n = 90 ]; do sleep 1; n=$((n + 1)); done"
+    slow = manifest(f"echo started; {until_told}; echo 'RESULT {{\"late\": true}}'")
     stopped = play({"job": {"name": "stop", "manifest": slow, "timeout": 4}}).last
     assert "Job stop has not ended after 4 s: it was stopped" in stopped["msg"]
     assert "stop" not in jobs()
@@ -96,7 +97,11 @@ def test_at_the_timeout_it_is_stopped_or_left(play: Player) -> None:
     assert "it goes on, and the same command waits for it again" in left["msg"]
     other = play({"job": {**order, "manifest": manifest("true")}}).last
     assert other["msg"].startswith("Job leave already runs since ")
-    found = play({"job": order}).last
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(play, {"job": order})
+        time.sleep(10)
+        kubectl("-n", NAMESPACE, "exec", "job/leave", "--", "touch", "/tmp/go")
+        found = waiting.result().last
     assert (found["resumed"], found["report"]) == (True, {"late": True})
 
 

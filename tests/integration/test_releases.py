@@ -13,7 +13,8 @@ from ansible_collections.hustlex.platform.plugins.module_utils.kube.client impor
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.job import Order
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.login import login
 from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import (
-    PROBE_COMMAND,
+    STATUS_COMMAND,
+    VERSION_COMMAND,
     Code,
     UnfitError,
     probe,
@@ -52,8 +53,12 @@ def ask(namespace: str, name: str, manifest: dict) -> Code:
 
 
 def test_an_image_says_what_it_needs_and_leaves_nothing(namespace):
-    assert ask(namespace, "good", job(IMAGE, PROBE_COMMAND)) == Code(IMAGE, "v2", 6, 5)
+    assert ask(namespace, "good", job(IMAGE, VERSION_COMMAND)) == Code(IMAGE, "v2", 6, 5)
     assert json.loads(kubectl("get", "jobs", "--namespace", namespace, "--output", "json"))["items"] == []
+
+
+def test_without_a_database_it_says_its_version_all_the_same(namespace):
+    assert ask(namespace, "alone", job(IMAGE, STATUS_COMMAND)) == Code(IMAGE, "v2", 6, 5)
 
 
 def test_an_image_that_says_nothing_is_released_unasked(namespace):
@@ -71,4 +76,4 @@ def test_an_image_for_another_architecture_is_told_as_such(namespace):
 
 def test_an_image_that_does_not_exist_is_told_with_the_pods_words(namespace):
     with pytest.raises(UnfitError, match=r"does not run on this cluster: Pod .* cannot pull the image"):
-        ask(namespace, "nowhere", job("localhost/hustlex/api:nowhere", PROBE_COMMAND))
+        ask(namespace, "nowhere", job("localhost/hustlex/api:nowhere", VERSION_COMMAND))

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import events
 from .pod import doing, has_ended, is_ready, started_after, trouble
+from .volumes import claims_of
 from .workload import Progress, current_pods, current_replica_set, is_unseen, outdated_pods, progress, wanted_pods
 
 Object = Mapping[str, Any]
@@ -218,8 +219,7 @@ def _waits_for_nobody(claim: Object, snapshot: Snapshot) -> str:
 
 
 def _pending_claims(pod: Object, snapshot: Snapshot) -> list[Object]:
-    volumes = (pod.get("spec") or {}).get("volumes") or []
-    names = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")}
+    names = claims_of(pod)
     return [
         claim
         for claim in snapshot.claims

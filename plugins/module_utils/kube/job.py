@@ -23,10 +23,12 @@ from .job_manifest import Overrides
 from .kinds import WELL_KNOWN
 from .manifests import Manifest
 from .mask import Masker
+from .pod import all_succeeded
 from .refusal import explain
 from .removal import remove
 from .rollout import Limits, Look, Outcome, Scope, Waiter
-from .workload import progress
+from .volumes import claims_of
+from .workload import Progress, progress, wanted_pods
 
 JOBS, CRON_JOBS = WELL_KNOWN["batch/v1", "Job"], WELL_KNOWN["batch/v1", "CronJob"]
 UNSCHEDULABLE_GRACE_SECONDS = 120.0
@@ -218,16 +220,30 @@ class _JobWaiter(Waiter):
         scope = _OneJob(order.namespace, (), (), order.name)
         super().__init__(connect, scope, limits, lambda line: say(_short(line)), clock, sleep, beat)
         self._container, self._hide, self._show = container, hide, say
+        # The completion of such a Job is what its CronJob's record of successes is made of.
+        self._is_scheduled = bool(order.cron_job)
         self._tails: dict[str, job_log.Tail] = {}
         self._read_at = float("-inf")
         self.read: list[str] = []
 
     def _look_again(self, current: Look | None, began: float) -> Look:
         found = super()._look_again(current, began)
+        if not found.is_ready and self._is_done(found):
+            found = replace(found, progress=[Progress(True, "done")])
         if found.is_ready or self._clock() - self._read_at >= SECONDS_BETWEEN_LOGS:
             self._read_at = self._clock()
             self._follow(found)
         return found
+
+    def _is_done(self, look: Look) -> bool:
+        """Whether its only pod has done its work, which Kubernetes says of the Job two seconds later.
+
+        A volume is free for the next pod only when Kubernetes has seen the end, too.
+        """
+        if self._is_scheduled or any(wanted_pods(job) != 1 for job in look.snapshot.workloads):
+            return False
+        own = [pod for pod in look.snapshot.pods if _is_of(pod, look)]
+        return any(all_succeeded(pod) and not claims_of(pod) for pod in own)
 
     def _follow(self, look: Look) -> None:
         """Not being able to read the log is no reason to stop waiting; not being able to hide secrets is one not to."""

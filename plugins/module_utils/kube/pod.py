@@ -62,6 +62,13 @@ def has_ended(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
 
 
+def all_succeeded(pod: Object) -> bool:
+    """Whether every container of a pod that does not restart them ended with exit code 0."""
+    ended = [(status.get("state") or {}).get("terminated") for status in _statuses(pod)]
+    wanted = len(container_names(pod)) + len((pod.get("spec") or {}).get("initContainers") or [])
+    return len(ended) == wanted > 0 and all(each and each.get("exitCode") == 0 for each in ended)
+
+
 def started_after(pod: Object, moment: datetime, now: datetime) -> bool:
     """Whether a container of the pod runs since later than that; a start in the future is a clock that is wrong."""
     for status in _statuses(pod):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from ..kube.manifests import Manifest
 from ..kube.requirements import RELEASE_RIGHTS, Right, check_rights, missing
 from ..prometheus.client import Prometheus
 from ..prometheus.errors import QueryRefusedError, UnavailableError
+from ..text.json_object import decoded
 from . import checks
 from .checks import FAILED, OK, SKIPPED, Check
 from .freeze import frozen_until
@@ -28,7 +28,9 @@ from .version import pinned
 
 PROBE = "hustlex-preflight"
 # The working directory of the image holds `api`, and its version says what it needs: docs/application.md.
-PROBE_COMMAND = ("./api", "version", "--json")
+VERSION_COMMAND = ("./api", "version", "--json")
+# An image that cannot tell what is pending starts all the same: then its migration Job finds out.
+STATUS_COMMAND = ("/bin/sh", "-c", "./api version --json && { ./api migrate --wait 3 status --json || :; }")
 # Of the namespace, and of what belongs to none, as nodes.
 FIRING = 'ALERTS{{alertstate="firing",severity="critical",namespace=~"|{namespace}"}}'
 # The kernel's words for a program of another processor, and containerd's for an image that has none for this one.
@@ -43,12 +45,16 @@ class UnfitError(KubeError):
 
 @dataclass(frozen=True)
 class Code:
-    """What is known of the code that is to run; None where nobody could ask it."""
+    """What is known of the code that is to run; None where nobody could ask it.
+
+    pending: how many of its migrations the database lacks.
+    """
 
     image: str
     reported: str = ""
     schema: int | None = None
     min_compatible_schema: int | None = None
+    pending: int | None = None
 
     @classmethod
     def of_release(cls, release: Release) -> Code:
@@ -85,16 +91,16 @@ def probe(connect: Callable[[], Client], order: Order, wanted: str, say: Callabl
     done = run_job(connect, order, say)
     if not done.succeeded:
         raise UnfitError(_refused(wanted, done.reason, done.evidence))
-    try:
-        facts = json.loads(done.log_tail[-1])
-        return Code(
-            pinned(wanted, done.image_id),
-            str(facts["version"]),
-            facts.get("schema"),
-            facts.get("min_compatible_schema"),
-        )
-    except (IndexError, KeyError, TypeError, ValueError):
-        return Code(pinned(wanted, done.image_id))
+    answers = [decoded(line.encode()) for line in reversed(done.log_tail)]
+    status = next((each for each in answers if "pending" in each), {})
+    facts = next((each for each in answers if "version" in each and "pending" not in each), {})
+    return Code(
+        pinned(wanted, done.image_id),
+        str(facts.get("version", "")),
+        facts.get("schema"),
+        facts.get("min_compatible_schema"),
+        _pending(status),
+    )
 
 
 def dry_run(client: Client, name: str, namespace: str, desired: Sequence[Manifest]) -> DryRun:
@@ -164,6 +170,12 @@ def _refused(wanted: str, reason: str, found: evidence.Evidence | None) -> str:
     if any(words in line for line in [reason, *lines] for words in FOREIGN):
         return f"The image {wanted} is for another processor architecture than the nodes: build it for theirs."
     return f"The image {wanted} does not run on this cluster: {reason}"
+
+
+def _pending(status: Mapping[str, Any]) -> int | None:
+    """A history that contradicts the image's is for its migration to refuse, with its own words."""
+    pending = status.get("pending")
+    return len(pending) if isinstance(pending, list) and not status.get("problems") else None
 
 
 def _rights(client: Client, namespace: str) -> Check:

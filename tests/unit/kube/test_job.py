@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.errors import ManifestError
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.job import Order, run_job
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.job_log import Tail, report_of
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.job_manifest import (
     Overrides,
@@ -11,8 +12,11 @@ from ansible_collections.hustlex.platform.plugins.module_utils.kube.job_manifest
     job,
     same_job,
 )
+from ansible_collections.hustlex.platform.plugins.module_utils.kube.kinds import Kind
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.manifests import SET_LABEL
 from ansible_collections.hustlex.platform.plugins.module_utils.kube.mask import Masker
+
+from .cluster_double import ClusterDouble
 
 
 def template(**spec: Any) -> dict[str, Any]:
@@ -89,3 +93,63 @@ def test_only_new_lines_are_told() -> None:
 )
 def test_the_report(lines: list[str], report: dict[str, Any]) -> None:
     assert report_of(lines, Masker(["secret-value"])) == report
+
+
+def ended(code: int) -> dict[str, Any]:
+    return {"state": {"terminated": {"exitCode": code}}}
+
+
+class OnePod(ClusterDouble):
+    """Its Job's pod is there at once; that the Job is complete Kubernetes has not said yet."""
+
+    def __init__(self, states: list[dict[str, Any]], volumes: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.states, self.volumes = states, volumes
+
+    def apply(self, _kind: Kind, manifest: dict[str, Any]) -> None:
+        made = self.add("Job", manifest["metadata"]["name"], spec=manifest["spec"])
+        made["metadata"]["namespace"] = "n"
+        pod = self.add(
+            "Pod",
+            "p",
+            spec=manifest["spec"]["template"]["spec"] | {"volumes": self.volumes},
+            status={"phase": "Running", "containerStatuses": [{"name": "main", **each} for each in self.states]},
+        )
+        pod["metadata"] |= {"namespace": "n", "ownerReferences": [{"uid": made["metadata"]["uid"]}]}
+
+    def log(self, *_arguments: Any, **_options: Any) -> str:
+        return "t1 done"
+
+
+@pytest.mark.parametrize(
+    ("states", "volumes", "spec", "done"),
+    [
+        ([ended(0), ended(0)], [{"emptyDir": {}}], {}, True),
+        ([ended(0), {"state": {"running": {}}}], [], {}, False),
+        ([ended(0)], [], {}, False),
+        ([ended(0), ended(1)], [], {}, False),
+        ([ended(0), ended(0)], [{"persistentVolumeClaim": {"claimName": "data"}}], {}, False),
+        ([ended(0), ended(0)], [], {"completions": 2}, False),
+    ],
+    ids=[
+        "done",
+        "one works on",
+        "one is not told of yet",
+        "one failed",
+        "its volume is not free yet",
+        "one of two pods",
+    ],
+)
+def test_a_job_is_done_when_its_pod_is(
+    states: list[dict[str, Any]], volumes: list[dict[str, Any]], spec: dict[str, Any], done: bool
+) -> None:
+    cluster, now = OnePod(states, volumes), [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    order = Order("n", "now", template(**spec), timeout=5)
+    result = run_job(lambda: cluster, order, clock=lambda: now[0], sleep=sleep)  # type: ignore[arg-type,return-value]
+    assert result.succeeded is done
+    assert bool(cluster.objects.get(("Job", "now"))) is False
+    assert result.log_tail == ["done"]

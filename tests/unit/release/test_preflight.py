@@ -111,6 +111,29 @@ def pull(words: str) -> JobResult:
 CONTAINERD = "rpc error: code = NotFound desc = failed to pull and unpack image"
 
 
+VERSION = '{"version": "v2", "schema": 6, "min_compatible_schema": 5}'
+
+
+@pytest.mark.parametrize(
+    ("log", "code"),
+    [
+        ([VERSION], Code("i:v2", "v2", 6, 5)),
+        (["a warning", VERSION, '{"version": "v2", "pending": [], "problems": []}'], Code("i:v2", "v2", 6, 5, 0)),
+        ([VERSION, '{"version": "v2", "pending": ["0006 x"], "problems": []}'], Code("i:v2", "v2", 6, 5, 1)),
+        ([VERSION, '{"version": "v2", "pending": [], "problems": ["0005 differs"]}'], Code("i:v2", "v2", 6, 5)),
+        ([VERSION, '{"version": "v2", "pending": 0}'], Code("i:v2", "v2", 6, 5)),
+        ([VERSION, "the database is not reachable"], Code("i:v2", "v2", 6, 5)),
+        (["v2"], Code("i:v2")),
+        ([], Code("i:v2")),
+    ],
+    ids=["version alone", "none pending", "one pending", "another history", "another form", "no database", "no JSON",
+         "nothing"],
+)  # fmt: skip
+def test_what_an_image_says_of_itself(monkeypatch, log, code):
+    monkeypatch.setattr(preflight, "run_job", lambda *_arguments: JobResult(True, "probe", log_tail=log))
+    assert preflight.probe(ReadyCluster, Order("n", "probe"), "i:v2", print) == code  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("job", "foreign"),
     [

@@ -76,6 +76,7 @@ class Run:
     def _run_job(self, _connect: Callable[[], Any], order: Order, _say: Callable[[str], None]) -> JobResult:
         [container] = order.template["spec"]["template"]["spec"]["containers"]
         self.probed.append(container["image"])
+        self.asked = " ".join(container["command"])
         if self.failure:
             return JobResult(False, order.name, reason=self.failure)
         facts = json.dumps({"version": "v2", "schema": 6, "min_compatible_schema": 5})
@@ -147,6 +148,14 @@ def test_only_what_runs_already_is_not_started(run, running, version, required, 
     assert not result.get("failed"), result["msg"]
     assert bool(run.probed) is probed
     assert image_of(result) == image
+
+
+def test_what_is_pending_is_asked_where_there_is_a_database(run):
+    run()
+    assert "migrate" not in run.asked
+    run.has_run(f"hustlex/api:v1@{B}")
+    run()
+    assert "./api migrate --wait 3 status --json" in run.asked
 
 
 def test_what_runs_already_without_a_pin_is_refused_once_pins_are_required(run):
