@@ -150,6 +150,7 @@ def test_error_lines_undo_a_release_where_they_may_not_be(release, releases, rea
 def test_the_next_good_version_runs_and_a_second_run_changes_nothing(release, releases):
     run = release("v2")
     assert run.code == 0, run.output
+    assert re.search(r"Run the migration\] \*+\nskipping", run.output), "it brings no migration"
     assert health()["version"] == "v2"
     newest = releases()[0]
     assert (newest["result"], newest["version"], newest["schema"]) == ("good", "v2", 6)
