@@ -176,15 +176,15 @@ def store() -> Store:
 def namespace(kubectl: Callable[..., str], store: Store) -> Iterator[None]:
     """Starts and ends without the namespace and its backups: a new database does not go on with the archive of another."""
 
-    def remove() -> None:
-        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=240s")
+    def remove(*options: str) -> None:
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", *options)
         # At the first start there is no bucket.
         with contextlib.suppress(StoreError):
             store.delete([found.key for found in store.list("")])
 
-    remove()
+    remove("--timeout=240s")
     yield
-    remove()
+    remove("--wait=false")
 
 
 @pytest.fixture(scope="session")
