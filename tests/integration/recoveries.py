@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import multiprocessing
 import os
@@ -299,9 +300,21 @@ class Recovery:
         return as_user(lambda: restore.restore(self.settings, store, self.volume, order, 120, self.paths), kill_when)
 
     def new_pod(self) -> None:
-        """What is not on the volume is gone with the pod."""
+        """What is not on the volume is gone with the pod, and so is every process that holds its lock.
+
+        Those of a server that was killed see it a little later, each for itself.
+        """
+        wait_for(self._is_free, what="the killed server is gone")
         for path in self.paths.socket.iterdir():
             path.unlink()
+
+    def _is_free(self) -> bool:
+        try:
+            with (self.volume.data.parent / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def verify(self) -> Any:
         store = self.database.store
