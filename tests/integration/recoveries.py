@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import multiprocessing
 import os
@@ -310,11 +309,10 @@ class Recovery:
 
     def _is_free(self) -> bool:
         try:
-            with (self.volume.data.parent / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with self.volume.locked():
+                return True
+        except errors.LockedError:
             return False
-        return True
 
     def verify(self) -> Any:
         store = self.database.store

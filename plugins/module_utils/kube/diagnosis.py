@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import events
-from .pod import doing, has_ended, is_ready, started_after, trouble
-from .volumes import claims_of
+from .pod import claims_of, doing, has_ended, is_ready, started_after, trouble
 from .workload import Progress, current_pods, current_replica_set, is_unseen, outdated_pods, progress, wanted_pods
 
 Object = Mapping[str, Any]
@@ -86,7 +85,7 @@ def is_probed(workload: Object) -> bool:
 
 def findings(workload: Object, snapshot: Snapshot, since: datetime) -> list[Finding]:
     """What is wrong with a workload that is not ready, the most telling first. Events before `since` do not count."""
-    if workload["kind"] != "Job" and is_unseen(workload):
+    if is_unseen(workload):
         return []  # what is there belongs to what was wanted before
     pods = snapshot.pods_of(workload)
     found = [finding for pod in pods if not is_ready(pod) for finding in _of_pod(workload, pod, snapshot)]

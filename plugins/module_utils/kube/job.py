@@ -23,11 +23,10 @@ from .job_manifest import Overrides
 from .kinds import WELL_KNOWN
 from .manifests import Manifest
 from .mask import Masker
-from .pod import all_succeeded
+from .pod import all_succeeded, claims_of
 from .refusal import explain
 from .removal import remove
 from .rollout import Limits, Look, Outcome, Scope, Waiter
-from .volumes import claims_of
 from .workload import Progress, progress, wanted_pods
 
 JOBS, CRON_JOBS = WELL_KNOWN["batch/v1", "Job"], WELL_KNOWN["batch/v1", "CronJob"]

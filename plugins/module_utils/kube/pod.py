@@ -69,6 +69,12 @@ def all_succeeded(pod: Object) -> bool:
     return len(ended) == wanted > 0 and all(each and each.get("exitCode") == 0 for each in ended)
 
 
+def claims_of(pod: Object) -> set[str]:
+    """Names of the PersistentVolumeClaims that a pod mounts."""
+    volumes = (pod.get("spec") or {}).get("volumes") or []
+    return {each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each}
+
+
 def started_after(pod: Object, moment: datetime, now: datetime) -> bool:
     """Whether a container of the pod runs since later than that; a start in the future is a clock that is wrong."""
     for status in _statuses(pod):

@@ -10,6 +10,7 @@ from typing import Any
 from .client import Client
 from .errors import ApiError, KubeError
 from .kinds import WELL_KNOWN
+from .pod import claims_of
 from .removal import remove
 
 CLAIMS, VOLUMES, PODS = (WELL_KNOWN["v1", name] for name in ("PersistentVolumeClaim", "PersistentVolume", "Pod"))
@@ -32,11 +33,6 @@ def users_of(client: Client, namespace: str, claims: Iterable[str]) -> list[str]
         for pod in client.list(PODS, namespace)
         if wanted & claims_of(pod) and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
     ]
-
-
-def claims_of(pod: Object) -> set[str]:
-    volumes = (pod.get("spec") or {}).get("volumes") or []
-    return {each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each}
 
 
 def reclaim_policy(client: Client, volume: str) -> str:

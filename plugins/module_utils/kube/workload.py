@@ -170,6 +170,9 @@ def _job(workload: Object) -> Progress:
 
 
 def is_unseen(workload: Object) -> bool:
+    """Whether its controller has not seen the last change; a Job, which cannot be changed, never says what it has seen."""
+    if workload["kind"] == "Job":
+        return False
     observed = (workload.get("status") or {}).get("observedGeneration") or 0
     return int(observed) < int(workload["metadata"].get("generation") or 0) or not observed
 

@@ -151,5 +151,5 @@ def test_a_job_is_done_when_its_pod_is(
     order = Order("n", "now", template(**spec), timeout=5)
     result = run_job(lambda: cluster, order, clock=lambda: now[0], sleep=sleep)  # type: ignore[arg-type,return-value]
     assert result.succeeded is done
-    assert bool(cluster.objects.get(("Job", "now"))) is False
+    assert ("Job", "now") not in cluster.objects
     assert result.log_tail == ["done"]
