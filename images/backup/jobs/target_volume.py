@@ -106,7 +106,7 @@ class TargetVolume:
         except (RefusedError, LockedError):
             raise
         except (BackupError, OSError) as error:
-            # A segment that did not fit is told by its exit code alone, and removed.
+            # The last words of pgBackRest need not name it.
             full = shutil.disk_usage(self.data.parent).free < DEFAULT_SEGMENT_BYTES
             if not full and "No space left on device" not in str(error):
                 raise

@@ -75,6 +75,17 @@ def test_a_wrong_answer_stops_recovery(wrapper: Wrapper, tmp_path: Path, script:
     assert not (tmp_path / "destination").exists()
 
 
+def test_a_full_volume_is_named(wrapper: Wrapper, tmp_path: Path) -> None:
+    df = tmp_path / "df"
+    df.write_text(
+        "#!/bin/sh\nprintf 'Filesystem 1024-blocks Used Available Capacity Mounted\\n/dev/x 99999 90000 %s 99% /x\\n' $FREE\n"
+    )
+    df.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert "No space left on device" in wrapper("exit 42", PATH=path, FREE="16383").stderr
+    assert "could not be fetched (exit code 42 of pgbackrest)" in wrapper("exit 42", PATH=path, FREE="16384").stderr
+
+
 def test_a_hanging_pgbackrest_is_stopped(wrapper: Wrapper) -> None:
     began = time.monotonic()
     done = wrapper("exec sleep 30", ARCHIVE_GET_SECONDS="0.2")
