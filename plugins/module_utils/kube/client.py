@@ -82,11 +82,15 @@ class Client:
         body = self.get(kind.path(namespace), **{key: value for key, value in query.items() if value})
         return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in body.get("items") or []]
 
-    def ask(self, path: str, timeout: float = 10.0) -> tuple[int, bytes]:
-        """Status and body of one GET, whatever they are; for what is behind the API server's proxy."""
+    def ask(self, path: str, timeout: float = 10.0, method: str = "GET", body: Any = None) -> tuple[int, bytes]:
+        """Status and body of one request, whatever they are; for what is behind the API server's proxy."""
+        headers, url = dict(self.login.headers), f"{self.login.server}{path}"
+        options: dict[str, Any] = {"retries": False, "timeout": timeout}
+        if body is not None:
+            headers["content-type"] = "application/json"
+            options["body"] = json.dumps(body).encode()
         try:
-            headers, url = dict(self.login.headers), f"{self.login.server}{path}"
-            answer = self.login.pool.request("GET", url, headers=headers, retries=False, timeout=timeout)
+            answer = self.login.pool.request(method, url, headers=headers, **options)
         except exceptions.HTTPError as error:
             raise self._unreachable(error) from error
         return answer.status, answer.data

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .client import Client
 from .errors import ApiError
@@ -34,10 +34,10 @@ class Connection:
             self._client = None
             return act(self.client())
 
-    def ask(self, path: str, timeout: float = 10.0) -> tuple[int, bytes]:
+    def ask(self, path: str, timeout: float = 10.0, **request: Any) -> tuple[int, bytes]:
         """As Client.ask. A 401 that stays is that of what is behind the API server's proxy."""
-        status, body = self.client().ask(path, timeout)
+        status, answer = self.client().ask(path, timeout, **request)
         if status != HTTPStatus.UNAUTHORIZED:
-            return status, body
+            return status, answer
         self._client = None
-        return self.client().ask(path, timeout)
+        return self.client().ask(path, timeout, **request)

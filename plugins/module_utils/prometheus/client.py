@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Instant queries to Prometheus, at its own address or through the service proxy of a Kubernetes API server.
+"""Instant queries to Prometheus, and its alerts, at its own address or through the proxy of a Kubernetes API server.
 
 The API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """
@@ -63,6 +63,21 @@ class Prometheus:
         except (KeyError, TypeError, AttributeError) as error:
             raise UnavailableError(f"{self._source.name} {_NOT_PROMETHEUS}") from error
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Every alert that fires or is about to, as the API gives it; raises UnavailableError."""
+        try:
+            return [dict(each) for each in self._data("/api/v1/alerts")["alerts"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnavailableError(f"{self._source.name} {_NOT_PROMETHEUS}") from error
+
+    def alert_names(self) -> set[str]:
+        """Names of all alerts that there are rules for; raises UnavailableError."""
+        try:
+            groups = self._data("/api/v1/rules?type=alert")["groups"]
+            return {str(rule["name"]) for group in groups for rule in group["rules"]}
+        except (KeyError, TypeError) as error:
+            raise UnavailableError(f"{self._source.name} {_NOT_PROMETHEUS}") from error
+
     def _data(self, path: str) -> Any:
         status, raw = self._source.get(path)
         body = decoded(raw)
@@ -76,23 +91,31 @@ class Prometheus:
 
 
 class ServiceProxy:
-    """Prometheus behind a Service, reached with the login to the cluster; connect logs in."""
+    """Prometheus, or its Alertmanager, behind a Service, reached with the login to the cluster; connect logs in."""
 
-    def __init__(self, connect: Callable[[], Client], namespace: str, service: str) -> None:
+    def __init__(self, connect: Callable[[], Client], namespace: str, service: str, what: str = "Prometheus") -> None:
         if not _SERVICE.fullmatch(service):
             raise SettingsError(f'service must be "name:port", such as "prometheus:9090", not "{service}".')
         if not namespace:
             raise SettingsError(f"Give the namespace of Service {service}.")
         self._connection, self._namespace, self._service = Connection(connect), namespace, service
+        self._what = what
 
     @property
     def name(self) -> str:
-        return f"Prometheus behind Service {self._service} in namespace {self._namespace}"
+        return f"{self._what} behind Service {self._service} in namespace {self._namespace}"
 
     def get(self, path: str) -> tuple[int, bytes]:
+        return self._asked(path)
+
+    def send(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and body of one request with a JSON body; raises UnavailableError without an answer."""
+        return self._asked(path, method=method, body=body)
+
+    def _asked(self, path: str, **request: Any) -> tuple[int, bytes]:
         proxy = f"/api/v1/namespaces/{self._namespace}/services/{self._service}/proxy"
         try:
-            return self._connection.ask(f"{proxy}{path}", READ_SECONDS)
+            return self._connection.ask(f"{proxy}{path}", READ_SECONDS, **request)
         except KubeError as error:
             raise UnavailableError(f"{self.name} cannot be asked: {error}") from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from embedkube import build, images
 from embedkube.config import EMBEDDED_IMAGES, Paths
-from embedkube.gobuild import BINARIES
+from embedkube.gobuild import MODULES
 from embedkube.run import Failure
 
 ROWS = """
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def keys(folder: Path, base: str = "base", binaries: str = "bin") -> dict[str, str]:
-    return images.sources(images.table(folder), folder, base, {"s3": "own"}, binaries)
+    return images.sources(images.table(folder), folder, base, {"s3": "own", "pause": binaries})
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -77,6 +77,20 @@ def test_a_variant_changes_with_its_original_and_its_environment(folder: Path) -
     (folder / "web" / "new").touch()
     assert changed(before, keys(folder)) == {"web:1", "web:2", "web:3"}
     assert images.with_bases(images.table(folder)[-1:], images.table(folder)) == []
+
+
+def test_a_variant_changes_with_its_program(folder: Path) -> None:
+    rows = ROWS + "- {name: localhost/x/cli, tag: 1, variant_of: 'localhost/x/web:1', entrypoint: %s}\n"
+    (folder / images.TABLE).write_text(rows % "/bin/a")
+    before = keys(folder)
+    (folder / images.TABLE).write_text(rows % "/bin/b")
+    assert changed(before, keys(folder)) == {"cli:1"}
+
+
+def test_a_program_that_nothing_compiles_is_named(folder: Path) -> None:
+    (folder / images.TABLE).write_text("- {name: a, tag: 1, binary: absent}")
+    with pytest.raises(Failure, match="a:1 holds absent, which nothing compiles"):
+        keys(folder)
 
 
 def test_a_variant_must_come_after_its_original(folder: Path) -> None:
@@ -152,7 +166,7 @@ def test_an_absent_context_is_named(folder: Path) -> None:
 def test_the_real_table_has_what_the_cluster_runs() -> None:
     table = images.table(build.images_folder(Paths("test")))
     assert set(EMBEDDED_IMAGES.values()) <= {image.reference for image in table}
-    assert {image.binary for image in table if image.binary} <= set(BINARIES)
+    assert {image.binary for image in table if image.binary} <= {name for each in MODULES for name in each.binaries}
 
 
 def test_only_images_with_other_content_are_imported_anew() -> None:

@@ -72,6 +72,19 @@ def test_a_variant_has_the_layers_of_its_original_and_its_own_environment(layout
     assert len(list(layout.blobs.iterdir())) == blobs + 4
 
 
+def test_a_variant_may_start_another_program(layout: Layout) -> None:
+    blob = layout.blobs / layout.config_digest("localhost/x/one:1").removeprefix("sha256:")
+    config = json.loads(blob.read_text())
+    config["config"]["Cmd"] = ["an argument of the first program"]
+    blob.write_text(json.dumps(config))
+    layout.add_variant("localhost/x/two:v2", "localhost/x/one:1", {}, "/bin/two")
+    layout.add_variant("localhost/x/two:v3", "localhost/x/two:v2", {})
+    for reference in ("localhost/x/two:v2", "localhost/x/two:v3"):
+        settings = json.loads(read(layout, layout.config_digest(reference)))["config"]
+        assert settings["Entrypoint"] == ["/bin/two"]
+        assert "Cmd" not in settings
+
+
 def test_keep_drops_other_images_and_unused_blobs(layout: Layout) -> None:
     (layout.blobs / "0123").touch()
     layout.keep({"localhost/x/two:1"})

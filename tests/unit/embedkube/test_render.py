@@ -1,6 +1,7 @@
 import configparser
 import json
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from embedkube.config import Artifacts, Cluster, Node, Paths
 
 THREE = Cluster("demo", nodes=3, api_port=16443, http_port=18080, s3_port=19000)
 PATHS = Paths("demo", Path("/cache"), Path("/a state/100%"))
-ARTIFACTS = Artifacts(*(Path("/cache", name) for name in ("bin", "s3", "rootfs", "images", "containerd")))
+ARTIFACTS = Artifacts(**{field.name: Path("/cache", field.name) for field in fields(Artifacts)})
 
 
 def procs(cluster: Cluster) -> dict[str, list[Path]]:

@@ -15,10 +15,10 @@ from .layout import Layout
 
 GIB = 1024**3
 # Free disk space that the images need while they are made, generously.
-IMAGES_BYTES = 3 * GIB
+IMAGES_BYTES = 4 * GIB
 FACTS = "images.json"
-KEYED = ("base-*", "bin-*", "s3-*", "rootfs-*", "images-*", "containerd-*")
-LEFTOVERS = ("compile", "compile-s3", "go-*", "settings-*", "golden-*", "*.partial")
+KEYED = ("base-*", *(f"{module.name}-*" for module in gobuild.MODULES), "rootfs-*", "images-*", "containerd-*")
+LEFTOVERS = ("compile*", "go-*", "settings-*", "golden-*", "*.partial")
 # Every change of an image leaves old layers; beyond this the next build starts anew.
 MOST_LAYERS_BYTES = 3 * GIB
 LEAST_BYTES = GIB // 4
@@ -51,9 +51,12 @@ class Plan:
 
     def missing_modules(self) -> list[tuple[gobuild.Module, Path]]:
         """What is to be compiled, and where to."""
-        # The small one first: it is done while the Debian base is still being made.
-        wanted = [(gobuild.S3, self.artifacts.s3), (gobuild.KUBERNETES, self.artifacts.bin)]
+        wanted = [(module, self.folder_of(module)) for module in gobuild.MODULES]
         return [(module, target) for module, target in wanted if not target.exists()]
+
+    def folder_of(self, module: gobuild.Module) -> Path:
+        folder: Path = getattr(self.artifacts, module.name)
+        return folder
 
 
 def images_folder(paths: Paths) -> Path:
@@ -65,16 +68,16 @@ def plan(paths: Paths) -> Plan:
     cache = paths.embedded
     folder = images_folder(paths)
     table = images.table(folder)
-    bin_key, s3_key = gobuild.KUBERNETES.key(), gobuild.S3.key()
+    module_keys = {module.name: module.key() for module in gobuild.MODULES}
+    binary_keys = {name: module_keys[module.name] for module in gobuild.MODULES for name in module.binaries}
     base_key, rootfs_key = rootfs.base_key(), rootfs.rootfs_key()
-    sources = images.sources(table, folder, base_key, {"versitygw": s3_key}, bin_key)
+    sources = images.sources(table, folder, base_key, binary_keys)
     images_key = run.digest(json.dumps(sources, sort_keys=True))
     return Plan(
         paths=paths,
         base=cache / f"base-{base_key}.tar",
         artifacts=Artifacts(
-            bin=cache / f"bin-{bin_key}",
-            s3=cache / f"s3-{s3_key}",
+            **{name: cache / f"{name}-{key}" for name, key in module_keys.items()},
             rootfs=cache / f"rootfs-{rootfs_key}",
             images=cache / f"images-{images_key}",
             containerd=cache / f"containerd-{images_key}",
@@ -112,9 +115,10 @@ def build(paths: Paths) -> Artifacts:
 
 def _check_space(wanted: Plan) -> None:
     cache = wanted.paths.embedded
+    compiled = run.tree_bytes(cache / gobuild.CACHE)
     needed = 0
     for module, _target in wanted.missing_modules():
-        needed = max(needed, module.space - run.tree_bytes(cache / module.work))
+        needed = max(needed, module.space - compiled - run.tree_bytes(cache / module.work))
     if not wanted.artifacts.containerd.exists():
         needed += IMAGES_BYTES - run.tree_bytes(wanted.storage)
     needed = max(needed, LEAST_BYTES)
@@ -177,6 +181,7 @@ class _Build:
             with self.progress.step(f"Compile {module.title}") as step:
                 go.compile(step, packages, target)
         run.remove(toolchain)
+        run.remove(self.plan.paths.embedded / gobuild.CACHE)
 
     def _make_images(self) -> None:
         if not self.plan.base.exists():
@@ -197,13 +202,13 @@ class _Build:
         with self.progress.step("Build the images") as step:
             self._build_images([image for image in changed if image.context], step)
         self.compiled.result()
-        with self.progress.step("Pack the add-ons into images"):
+        binaries = {name: self.plan.folder_of(module) / name for module in gobuild.MODULES for name in module.binaries}
+        with self.progress.step("Pack the compiled programs into images"):
             for image in changed:
                 if image.binary:
-                    folder = self.made.s3 if image.binary == "versitygw" else self.made.bin
-                    self.layout.add_binary(image.reference, folder / image.binary)
+                    self.layout.add_binary(image.reference, binaries[image.binary])
                 elif image.variant_of:
-                    self.layout.add_variant(image.reference, image.variant_of, image.environment)
+                    self.layout.add_variant(image.reference, image.variant_of, image.environment, image.entrypoint)
             self.layout.keep(self.plan.sources)
             self._write_facts()
         self.layout.folder.rename(self.made.images)

