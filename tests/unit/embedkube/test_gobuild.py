@@ -13,7 +13,6 @@ from embedkube.config import (
     COLLECTOR_VERSION,
     EMBEDDED_IMAGES,
     KUBERNETES_VERSION,
-    LOKI_VERSION,
     S3_VERSION,
     Artifacts,
     Paths,
@@ -39,11 +38,10 @@ def test_the_s3_server_reports_the_version_of_its_module() -> None:
     assert f"/versitygw v{S3_VERSION} " in (gobuild.S3.sources / "go.mod").read_text()
 
 
-def test_what_keeps_logs_reports_the_version_of_its_module_and_is_tagged_with_it() -> None:
-    assert f"/loki/v3 v{LOKI_VERSION} " in (gobuild.LOKI.sources / "go.mod").read_text()
+def test_what_collects_logs_reports_the_version_of_its_module_and_is_tagged_with_it() -> None:
     assert f"/collector/otelcol v{COLLECTOR_VERSION}\n" in (gobuild.COLLECTOR.sources / "go.mod").read_text()
     tags = {image.binary: image.reference.rpartition(":")[2] for image in TABLE}
-    assert (tags["loki"], tags["otelcol"]) == (LOKI_VERSION, COLLECTOR_VERSION)
+    assert tags["otelcol"] == COLLECTOR_VERSION
 
 
 def test_the_tag_of_kube_state_metrics_is_its_module_version() -> None:
@@ -56,6 +54,13 @@ def test_all_parts_of_the_collector_are_of_one_release() -> None:
     parts = re.findall(r"(?:go\.opentelemetry\.io/collector|/opentelemetry-collector-contrib)\S* (v\S+)", text)
     assert len(set(re.findall(r"\bv1\.\S+", " ".join(parts)))) == 1
     assert {part for part in parts if not part.startswith("v1.")} == {f"v{COLLECTOR_VERSION}"}
+
+
+def test_what_is_under_the_agpl_is_not_made_here() -> None:
+    for module in gobuild.MODULES:
+        required = re.findall(r"^\s*(github\.com/grafana/\S+) v", (module.sources / "go.mod").read_text(), re.MULTILINE)
+        assert set(required) <= {"github.com/grafana/regexp"}
+    assert not [image for image in TABLE if re.search("loki|grafana|tempo|mimir", image.reference)]
 
 
 def test_every_module_has_a_place_in_the_cache() -> None:

@@ -45,7 +45,7 @@ def value(name: str, **given: Any) -> Any:
 def render(path: Path, **given: Any) -> str:
     text = templar(path=str(path), **given).template(trust_as_template(LOOKUP))
     # Without the tags that Ansible keeps on its strings.
-    return str(text).encode().decode()
+    return str(text or "").encode().decode()
 
 
 def groups(path: Path, **given: Any) -> list[dict[str, Any]]:

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[3] / "roles" / "monitoring"
+LOKI_SCHEMA = Path(__file__).parents[1] / "monitoring" / "loki_schema.yml"
 GIVEN = {
     "hustlex_environment": "production",
     "hustlex_namespace": "shop",
@@ -20,6 +22,14 @@ GIVEN = {
     "role_path": str(ROLE),
 }
 KEY = "0123456789abcdef0123456789ABCDEF"
+ELSEWHERE = {"monitoring_loki": False, "monitoring_log_collector_endpoint": "http://logs.tools.svc:4318/otlp"}
+BUCKET = {
+    "monitoring_loki_store": "s3",
+    "monitoring_loki_bucket": "logs",
+    "monitoring_loki_store_endpoint": "http://store.example:7070",
+    "monitoring_loki_store_ca_file": "/etc/ssl/store.crt",
+    "monitoring_loki_retention_days": 3,
+}
 
 
 def value(expression: str, **given: Any) -> Any:
@@ -43,8 +53,9 @@ def used() -> set[str]:
     return set(re.findall(r"\b[a-z]+_[a-z0-9_]+", " ".join(texts)))
 
 
-def test_the_defaults_can_work() -> None:
-    assert value("__monitoring_objections") == ""
+@pytest.mark.parametrize("given", [{}, {"monitoring_loki": False}, ELSEWHERE])
+def test_what_can_work_is_let_through(given: dict[str, Any]) -> None:
+    assert value("__monitoring_objections", **given) == ""
 
 
 @pytest.mark.parametrize(
@@ -56,6 +67,9 @@ def test_the_defaults_can_work() -> None:
         ({"monitoring_loki_retention_days": 0}, "Loki keeps logs for a day at least"),
         ({"monitoring_scrape_interval_seconds": 90}, "a sample each 5 to 60 seconds"),
         ({"monitoring_loki_store": "s3"}, "name its bucket in monitoring_loki_bucket"),
+        ({"monitoring_log_collector_endpoint": "http://logs:4318"}, "set monitoring_loki to false"),
+        (ELSEWHERE | {"monitoring_log_collector_endpoint": "logs:4318"}, "must be an address such as"),
+        (ELSEWHERE | {"monitoring_log_collector_endpoint": "http://me:word@logs:4318"}, "must be an address such as"),
         ({"monitoring_pagerduty_required": True}, "^Production needs a PagerDuty key"),
     ],
 )
@@ -134,24 +148,63 @@ def test_kube_state_metrics_watches_what_is_used() -> None:
 
 
 def test_loki_keeps_logs_on_its_volume_or_in_a_bucket() -> None:
-    given = {
-        "monitoring_loki_store": "s3",
-        "monitoring_loki_bucket": "logs",
-        "monitoring_loki_store_endpoint": "http://store.example:7070",
-        "monitoring_loki_retention_days": 3,
-    }
     assert config("loki")["storage_config"] == {"filesystem": {"directory": "/var/lib/loki/chunks"}}
-    found = config("loki", **given)
+    found = config("loki", **BUCKET)
     assert found["storage_config"]["aws"] == {
         "bucketnames": "logs",
         "region": "us-east-1",
         "endpoint": "http://store.example:7070",
         "insecure": True,
         "s3forcepathstyle": False,
+        "http_config": {"ca_file": "/etc/loki-store/ca.crt"},
     }
     assert found["schema_config"]["configs"][0]["object_store"] == found["compactor"]["delete_request_store"] == "s3"
     assert found["limits_config"]["retention_period"] == "72h"
-    assert value("__monitoring_loki_store_port", **given) == 7070
+    assert value("__monitoring_loki_store_port", **BUCKET) == 7070
+
+
+@pytest.mark.parametrize("given", [{}, BUCKET], ids=["volume", "bucket"])
+def test_loki_knows_every_setting_that_it_is_given(given: dict[str, Any]) -> None:
+    schema = yaml.safe_load(LOKI_SCHEMA.read_text(encoding="utf-8"))
+    found = config("loki", **given)
+    jsonschema.validate(found, schema)
+    for broken in (
+        {"limits": {}},
+        {"compactor": {"retention_enabled": True}},
+        {"limits_config": {"retention_period": 72}},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(found | broken, schema)
+
+
+@pytest.mark.parametrize(
+    ("given", "absent", "alerts"),
+    [
+        ({}, set(), {"Loki", "Log"}),
+        (ELSEWHERE, {"loki"}, {"Log"}),
+        ({"monitoring_loki": False}, {"loki", "log-collector"}, set()),
+    ],
+    ids=["own", "elsewhere", "nowhere"],
+)
+def test_nothing_expects_what_is_left_out(given: dict[str, Any], absent: set[str], alerts: set[str]) -> None:
+    jobs = {each["job_name"] for each in config("prometheus", **given)["scrape_configs"]}
+    assert {"loki", "log-collector"} - jobs == absent
+    assert jobs == set(value("__monitoring_scrape_jobs", **given))
+    assert set(value("__monitoring_node_jobs", **given)) == {"node", "log-collector"} - absent
+    rules = value("__monitoring_rules", **given)
+    assert set(re.findall(r"- alert: (Loki|Log)[A-Z]", "".join(rules.values()))) == alerts
+    assert ("logs.yml" in rules) == bool(alerts)
+    missing = "".join(rules.values())
+    assert {job for job in ("loki", "log-collector") if f'job="{job}"' not in missing} == absent
+
+
+def test_logs_go_to_the_loki_of_the_role_or_elsewhere() -> None:
+    def where(**given: Any) -> tuple[str, int]:
+        endpoint = config("log_collector", **given)["exporters"]["otlp_http"]["endpoint"]
+        return endpoint, value("__monitoring_logs_port", **given)
+
+    assert where() == ("http://loki.shop.svc:3100/otlp", 3100)
+    assert where(**ELSEWHERE) == ("http://logs.tools.svc:4318/otlp", 4318)
 
 
 def test_the_labels_of_logs_are_those_that_the_collector_gives() -> None:

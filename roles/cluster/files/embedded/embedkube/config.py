@@ -11,7 +11,6 @@ from pathlib import Path
 KUBERNETES_VERSION = "v1.36.3"
 S3_VERSION = "1.8.0"
 COLLECTOR_VERSION = "0.160.0"
-LOKI_VERSION = "3.7.8"
 
 # What the cluster itself runs as pods; the build makes these images from its own binaries.
 EMBEDDED_IMAGES = {
@@ -161,7 +160,6 @@ class Artifacts:
     bin: Path
     s3: Path
     collector: Path
-    loki: Path
     rootfs: Path
     images: Path
     containerd: Path

@@ -1,4 +1,4 @@
-"""Compile Kubernetes, its add-ons, an S3 server and what keeps logs from Go modules with a toolchain from PyPI."""
+"""Compile Kubernetes, its add-ons, an S3 server and what collects logs from Go modules with a toolchain from PyPI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import run
-from .config import COLLECTOR_VERSION, FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION, LOKI_VERSION, S3_VERSION
+from .config import COLLECTOR_VERSION, FOLDER, KUBE_COMMANDS, KUBERNETES_VERSION, S3_VERSION
 from .layout import ARCHITECTURES
 
 SOURCES = FOLDER / "go"
@@ -117,22 +117,8 @@ COLLECTOR = Module(
     binaries=("otelcol",),
     space=2 * GIB,
 )
-LOKI = Module(
-    name="loki",
-    title=f"Loki {LOKI_VERSION}",
-    sources=FOLDER / "go-loki",
-    files=("go.mod", "go.sum", "../go/toolchain.txt"),
-    flags=(
-        "-tags=grpcnotrace",
-        *STRIPPED,
-        f"-ldflags=-s -w -X github.com/grafana/loki/v3/pkg/util/build.Version={LOKI_VERSION}",
-    ),
-    groups=(("github.com/grafana/loki/v3/cmd/loki",),),
-    binaries=("loki",),
-    space=5 * GIB,
-)
 # The small one first: it is done while the Debian base is still being made.
-MODULES = (S3, KUBERNETES, COLLECTOR, LOKI)
+MODULES = (S3, KUBERNETES, COLLECTOR)
 
 
 def go_version() -> str:
