@@ -97,7 +97,9 @@ options:
     type: bool
     default: false
   prometheus_url:
-    description: Address of a Prometheus that is asked for firing critical alerts, of the namespace or of none.
+    description:
+      - Address of a Prometheus that is asked for firing critical alerts, of the namespace or of none. Until there is a good release
+        it is not asked, since the alerts are about what is not there yet.
     type: str
     default: ""
   prometheus_service:

@@ -151,7 +151,7 @@ def checklist(
         checks.schema(schemas, rules.allow_breaking_migration),
         checks.freeze(frozen_until(rules.freeze_windows, now), rules.ignore_freeze),
         checks.watch(rules.watch_seconds, prometheus is not None, rules.watch_required),
-        _alerts(prometheus, namespace, rules.ignore_alerts),
+        _alerts(prometheus, namespace, rules.ignore_alerts, running),
     ]
 
 
@@ -188,7 +188,9 @@ def _rights(client: Client, namespace: str) -> Check:
     return Check("rights", OK, "all that a release does is allowed")
 
 
-def _alerts(prometheus: Prometheus | None, namespace: str, ignored: bool) -> Check:
+def _alerts(prometheus: Prometheus | None, namespace: str, ignored: bool, running: Release | None) -> Check:
+    if prometheus and not running:
+        return Check("alerts", SKIPPED, "there is no good release yet, and alerts about that must not keep it away")
     query = FIRING.format(namespace=namespace)
     try:
         return checks.alerts(prometheus.labels(query, "alertname") if prometheus else None, "", ignored)

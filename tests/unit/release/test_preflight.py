@@ -17,9 +17,12 @@ from ansible_collections.hustlex.platform.plugins.module_utils.prometheus.errors
 from ansible_collections.hustlex.platform.plugins.module_utils.release import preflight
 from ansible_collections.hustlex.platform.plugins.module_utils.release.checks import Check
 from ansible_collections.hustlex.platform.plugins.module_utils.release.preflight import Code, Rules, UnfitError
+from ansible_collections.hustlex.platform.plugins.module_utils.release.record import Release
 
 from .ready_cluster import ReadyCluster
 
+MOMENT = "2026-07-01T09:30:00Z"
+RUNNING = Release(1, "deploy", "v1", "v1", "hustlex/api:v1", "", "good", MOMENT, MOMENT, 1, "ci")
 RULES = Rules("staging", [], [], "postgres-backup", 3, [], False, False, False, 0, False)
 
 
@@ -43,9 +46,9 @@ def firing(*names: str) -> dict[str, Any]:
     return {"data": {"resultType": "vector", "result": [{"metric": {"alertname": name}} for name in names]}}
 
 
-def check(item: str, cluster: ReadyCluster, source: Source | None = None) -> Check:
+def check(item: str, cluster: ReadyCluster, source: Source | None = None, running: Release | None = None) -> Check:
     prometheus = Prometheus(source) if source else None
-    found = preflight.checklist(cluster, "n", [], RULES, Code("hustlex/api:v1"), None, prometheus)  # type: ignore[arg-type]
+    found = preflight.checklist(cluster, "n", [], RULES, Code("hustlex/api:v1"), running, prometheus)  # type: ignore[arg-type]
     [line] = [each for each in found if each.item == item]
     return line
 
@@ -67,14 +70,21 @@ def check(item: str, cluster: ReadyCluster, source: Source | None = None) -> Che
     ids=["none", "one", "silence", "away", "refused", "not configured"],
 )
 def test_alerts_are_asked_for(source, state, words):
-    found = check("alerts", ReadyCluster(), source)
+    found = check("alerts", ReadyCluster(), source, RUNNING)
     assert found.state == state
     assert words in found.message
 
 
+def test_a_first_release_is_not_held_up_by_what_is_missing_without_it():
+    source = Source(firing("ApiDown"))
+    found = check("alerts", ReadyCluster(), source)
+    assert (found.state, source.query) == ("skipped", "")
+    assert "there is no good release yet" in found.message
+
+
 def test_only_alerts_of_this_namespace_and_of_none_count():
     source = Source(firing())
-    check("alerts", ReadyCluster(), source)
+    check("alerts", ReadyCluster(), source, RUNNING)
     assert 'severity="critical"' in source.query
     assert 'namespace=~"|n"' in source.query
 
