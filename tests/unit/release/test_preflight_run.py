@@ -257,3 +257,9 @@ def test_in_check_mode_they_are_warnings(run):
     result = run(check_mode=True)
     assert not result.get("failed")
     assert [said(words) for words in result["warnings"]] == [{FAULTS[no_secret]}, {FAULTS[no_releases_now]}]
+
+
+def test_one_prometheus_is_asked_and_not_two(run):
+    result = run(prometheus_url="https://prometheus.example.com", prometheus_service="prometheus:9090")
+    assert result["failed"]
+    assert result["msg"] == "Give either url or service: where Prometheus is."

@@ -110,6 +110,16 @@ def test_prometheus_scrapes_the_jobs_that_the_rules_expect() -> None:
     assert sorted(jobs) == sorted(value("__monitoring_scrape_jobs"))
 
 
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_a_release_asks_the_prometheus_of_this_role(environment: str) -> None:
+    inventory = ROLE.parents[1] / "inventories" / environment / "group_vars" / "all" / "app.yml"
+    found = yaml.safe_load(inventory.read_text(encoding="utf-8"))
+    name, _colon, port = found["app_prometheus_service"].partition(":")
+    assert f"pod.service('{name}', {port}, " in (ROLE / "templates/prometheus.yaml.j2").read_text(encoding="utf-8")
+    # Whereabouts refuses both.
+    assert "app_prometheus_url" not in found
+
+
 def test_targets_of_probes() -> None:
     def probes(**given: Any) -> dict[str, str]:
         job = next(each for each in config("prometheus", **given)["scrape_configs"] if each["job_name"] == "blackbox")
