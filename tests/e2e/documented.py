@@ -13,7 +13,7 @@ RAN: set[str] = set()
 
 _CODE = re.compile(r"`([^`\n]+)`")
 _COMMAND = re.compile(r"(?:ansible-playbook (?=playbooks/)|kubectl (?=[a-z])|^playbooks/)[^`]*")
-_INVENTORY_VARIABLE = re.compile(r"(app|backup|cluster|hustlex|namespace|pgbouncer|postgres|redis)_\w+=")
+_INVENTORY_VARIABLE = re.compile(r"(app|backup|cluster|hustlex|monitoring|namespace|pgbouncer|postgres|redis)_\w+=")
 _KINDS_OF_TARGET = ("lsn", "name", "xid")
 
 

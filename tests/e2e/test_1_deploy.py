@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import HTTP, NAMESPACE
 
-ROLES = ["cluster", "namespace", "backup", "postgres", "redis", "pgbouncer", "app"]
+ROLES = ["cluster", "namespace", "backup", "postgres", "redis", "pgbouncer", "monitoring", "app"]
 
 
 def test_check_mode_shows_everything_and_creates_nothing(playbook, kubectl):

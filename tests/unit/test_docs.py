@@ -17,6 +17,7 @@ EXPECTED = {
     "backup.md",
     "decisions.md",
     "deploying.md",
+    "monitoring.md",
     "recovery.md",
     "store.md",
 }
