@@ -14,7 +14,7 @@ from rendered import ROLE, alerts, render
 
 TEMPLATE = ROLE / "templates/config/alertmanager.yml.j2"
 KEYS = {"monitoring_pagerduty_key_file": "/keys/pagerduty", "monitoring_slack_url_file": "/keys/slack"}
-HEARTBEAT = {"monitoring_heartbeat_url": "https://heartbeat.example/1"}
+HEARTBEAT = {"monitoring_heartbeat_url_file": "/keys/heartbeat"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "keys": KEYS,
@@ -48,7 +48,8 @@ def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def written(folder: Path, **given: Any) -> Path:
     path = folder / "alertmanager.yml"
-    path.write_text(render(TEMPLATE, **given))
+    # Alertmanager has read the address of a webhook from a file since 0.26, and Debian 12 has 0.25.
+    path.write_text(re.sub("- url_file: .+", "- url: https://heartbeat.example/1", render(TEMPLATE, **given)))
     return path
 
 
@@ -77,6 +78,19 @@ def test_the_severity_decides_who_hears(
 ) -> None:
     path = written(tmp_path, **settings)
     amtool("config", "routes", "test", f"--config.file={path}", f"--verify.receivers={expected}", *labels)
+
+
+def test_what_is_secret_is_read_from_files(settings: dict[str, Any]) -> None:
+    text = render(TEMPLATE, **settings)
+    assert set(re.findall(r"\w+_file: (\S+)", text)) == {
+        f"/etc/alertmanager/keys/{name}"
+        for name, variable in {
+            "pagerduty-key": "monitoring_pagerduty_key_file",
+            "slack-url": "monitoring_slack_url_file",
+            "heartbeat-url": "monitoring_heartbeat_url_file",
+        }.items()
+        if variable in settings
+    }
 
 
 @pytest.mark.parametrize(("settings", "expected"), [({}, "nowhere"), (HEARTBEAT, "heartbeat")])

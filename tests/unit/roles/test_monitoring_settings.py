@@ -88,10 +88,19 @@ def test_keys_come_from_files(tmp_path: Path) -> None:
     assert value("__monitoring_keys", monitoring_pagerduty_key_file=str(tmp_path / "key")) == {"pagerduty-key": KEY}
 
 
+def test_git_ignores_the_keys_that_the_inventories_name() -> None:
+    root = ROLE.parents[1]
+    texts = [path.read_text(encoding="utf-8") for path in root.glob("inventories/*/group_vars/all/monitoring.yml")]
+    named = set(re.findall(r"inventory_dir ~ '/(\.[a-z-]+)'", "".join(texts)))
+    assert named == {f".{name}" for name in value("__monitoring_key_files")}
+    assert named <= set((root / ".gitignore").read_text(encoding="utf-8").splitlines())
+
+
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
         ("pagerduty-key", [KEY], ["", KEY[1:], f"{KEY}0", f"key: {KEY}", f"{KEY}\n{KEY}"]),
+        ("heartbeat-url", ["https://heartbeat.example.com/1"], ["", "heartbeat.example.com/1", "https://x/y z"]),
         (
             "slack-url",
             ["https://hooks.example.com/services/T0/B0/x"],
