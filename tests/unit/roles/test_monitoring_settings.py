@@ -9,20 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
-ROLE = Path(__file__).parents[3] / "roles" / "monitoring"
+from .monitoring_role import ELSEWHERE, ROLE, config, value
+
 LOKI_SCHEMA = Path(__file__).parents[1] / "monitoring" / "loki_schema.yml"
-GIVEN = {
-    "hustlex_environment": "production",
-    "hustlex_namespace": "shop",
-    "hustlex_url": "https://api.example.com",
-    "ansible_search_path": [str(ROLE)],
-    "role_path": str(ROLE),
-}
 KEY = "0123456789abcdef0123456789ABCDEF"
-ELSEWHERE = {"monitoring_loki": False, "monitoring_log_collector_endpoint": "http://logs.tools.svc:4318/otlp"}
 BUCKET = {
     "monitoring_loki_store": "s3",
     "monitoring_loki_bucket": "logs",
@@ -30,20 +21,6 @@ BUCKET = {
     "monitoring_loki_store_ca_file": "/etc/ssl/store.crt",
     "monitoring_loki_retention_days": 3,
 }
-
-
-def value(expression: str, **given: Any) -> Any:
-    loader = DataLoader()
-    variables = {**GIVEN, **given}
-    for part in ("vars", "defaults"):
-        variables = {**loader.load_from_file(str(ROLE / part / "main.yml"), trusted_as_template=True), **variables}
-    return Templar(loader=loader, variables=variables).template(trust_as_template(f"{{{{ {expression} }}}}"))
-
-
-def config(name: str, **given: Any) -> dict[str, Any]:
-    text = value(f"__monitoring_config.{name}", **given)
-    found: dict[str, Any] = yaml.safe_load(str(text).encode().decode())
-    return found
 
 
 def used() -> set[str]:

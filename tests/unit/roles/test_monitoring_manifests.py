@@ -1,0 +1,88 @@
+"""What role monitoring applies: arguments, probes, and what is left out where nothing needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .monitoring_role import ELSEWHERE, manifests
+
+EVERYTHING = manifests()
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+CONTAINERS = [
+    pytest.param(container, id=container["name"])
+    for (kind, _name), item in EVERYTHING.items()
+    if kind in WORKLOADS
+    for container in item["spec"]["template"]["spec"]["containers"]
+]
+
+
+def container(kind: str, name: str) -> dict[str, Any]:
+    (found,) = EVERYTHING[kind, name]["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("StatefulSet", "prometheus", {"--config.file", "--storage.tsdb.path"}),
+        ("StatefulSet", "alertmanager", {"--config.file", "--storage.path"}),
+        ("StatefulSet", "loki", {"-config.file"}),
+        ("Deployment", "blackbox-exporter", {"--config.file"}),
+        ("DaemonSet", "log-collector", {"--config"}),
+        ("DaemonSet", "node-exporter", {"--no-collector.textfile", "--path.procfs", "--path.sysfs", "--path.rootfs"}),
+    ],
+)
+def test_no_place_is_left_to_what_a_package_or_an_image_chose(kind: str, name: str, said: set[str]) -> None:
+    assert said <= {argument.partition("=")[0] for argument in container(kind, name)["args"]}
+
+
+@pytest.mark.parametrize("found", CONTAINERS)
+def test_probes_are_seldom_but_while_it_starts(found: dict[str, Any]) -> None:
+    periods = {name: probe["periodSeconds"] for name, probe in found.items() if name.endswith("Probe")}
+    assert periods == {"startupProbe": 1, "readinessProbe": 5, "livenessProbe": 30}
+
+
+@pytest.mark.parametrize(
+    ("given", "absent"),
+    [(ELSEWHERE, {"loki"}), ({"monitoring_loki": False}, {"loki", "log-collector"})],
+    ids=["elsewhere", "nowhere"],
+)
+def test_what_is_left_out_leaves_nothing_behind(given: dict[str, Any], absent: set[str]) -> None:
+    def of(parts: set[str], names: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        return {(kind, name) for kind, name in names if any(name.startswith(part) for part in parts)}
+
+    there = set(manifests(**given))
+    everything = {(kind, name.replace("grafana-dashboard-logs", "loki")) for kind, name in EVERYTHING}
+    assert of(absent, everything)
+    assert of(absent, there) == set()
+    assert ("ConfigMap", "grafana-dashboard-logs") not in there
+    assert {each for each in everything - there if not each[1].startswith("monitoring-c")} == of(absent, everything)
+
+
+def test_collectors_reach_who_takes_the_logs_and_nobody_else() -> None:
+    def reached(**given: Any) -> dict[str, Any]:
+        rules = manifests(**given)["NetworkPolicy", "log-collector"]["spec"]["egress"]
+        (logs,) = (rule for rule in rules if {"protocol": "UDP", "port": 53} not in rule["ports"])
+        return dict(logs)
+
+    own, elsewhere = reached(), reached(**ELSEWHERE)
+    assert own["to"][0]["podSelector"] == {"matchLabels": {"app": "loki"}}
+    assert own["ports"] == [{"protocol": "TCP", "port": 3100}]
+    assert elsewhere["to"] == [
+        {"namespaceSelector": {}, "podSelector": {"matchLabels": {"hustlex.app/receives-logs": "true"}}}
+    ]
+    assert elsewhere["ports"] == [{"protocol": "TCP", "port": 4318}]
+
+
+@pytest.mark.parametrize("given", [{}, ELSEWHERE, {"monitoring_loki": False}], ids=["own", "elsewhere", "nowhere"])
+def test_what_runs_is_judged_before(given: dict[str, Any]) -> None:
+    found = manifests(**given)
+    ((_kind, name),) = (each for each in found if each[0] == "Job")
+    spec = found["Job", name]["spec"]["template"]["spec"]
+    judged = {each["name"] for each in [*spec["initContainers"], *spec["containers"]]}
+    running = {name for kind, name in found if kind in WORKLOADS}
+    assert judged == {"prometheus", "rules", "alertmanager", "blackbox-exporter"} | (
+        {"loki", "log-collector"} & running
+    )
