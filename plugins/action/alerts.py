@@ -14,16 +14,14 @@ from ansible.utils.display import Display
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.login import login
 from ..module_utils.prometheus import alerts
-from ..module_utils.prometheus.alertmanager import Alertmanager
-from ..module_utils.prometheus.client import Prometheus, ServiceProxy
 from ..module_utils.prometheus.errors import SettingsError, UnavailableError
 from ..module_utils.prometheus.silences import Silence
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.prometheus import SERVICES, services
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
-    "prometheus": {"type": "str", "default": "prometheus:9090"},
-    "alertmanager": {"type": "str", "default": "alertmanager:9093"},
+    **SERVICES,
 }
 
 display = Display()
@@ -47,11 +45,7 @@ class ActionModule(ActionBase):
 
 
 def _look(arguments: dict[str, Any]) -> dict[str, Any]:
-    connect = partial(_connect, arguments)
-    prometheus = Prometheus(ServiceProxy(connect, arguments["namespace"], arguments["prometheus"]))
-    alertmanager = Alertmanager(
-        ServiceProxy(connect, arguments["namespace"], arguments["alertmanager"], what="Alertmanager")
-    )
+    prometheus, alertmanager = services(arguments, partial(_connect, arguments))
     given = prometheus.alerts()
     known: list[dict[str, Any]] = []
     silences: list[Silence] = []

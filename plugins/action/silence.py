@@ -16,15 +16,15 @@ from ..module_utils.kube.lease import Run
 from ..module_utils.kube.login import login
 from ..module_utils.prometheus import silences
 from ..module_utils.prometheus.alertmanager import Alertmanager
-from ..module_utils.prometheus.client import Prometheus, ServiceProxy
+from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import SettingsError, UnavailableError
 from ..module_utils.prometheus.silences import Silence, Wish
 from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.prometheus import SERVICES, services
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
-    "prometheus": {"type": "str", "default": "prometheus:9090"},
-    "alertmanager": {"type": "str", "default": "alertmanager:9093"},
+    **SERVICES,
     "alert": {"type": "str", "default": ""},
     "matchers": {"type": "list", "elements": "str", "default": []},
     "minutes": {"type": "int"},
@@ -46,7 +46,11 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = validated(self, ARGUMENTS)
         try:
-            done = self._expire(arguments) if arguments["expire"] else self._silence(arguments)
+            prometheus, alertmanager = services(arguments, partial(_connect, arguments))
+            if arguments["expire"]:
+                done = self._expire(arguments, alertmanager)
+            else:
+                done = self._silence(arguments, prometheus, alertmanager)
         except (KubeError, UnavailableError, SettingsError) as error:
             result.update(failed=True, msg=str(error))
             return result
@@ -54,7 +58,7 @@ class ActionModule(ActionBase):
         display.display(f"  {result['msg']}")
         return result
 
-    def _silence(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _silence(self, arguments: dict[str, Any], prometheus: Prometheus, alertmanager: Alertmanager) -> dict[str, Any]:
         now = datetime.now(UTC)
         wish = Wish(
             matchers=silences.matchers_of(arguments["alert"], arguments["matchers"]),
@@ -62,8 +66,7 @@ class ActionModule(ActionBase):
             reason=silences.reason_of(arguments["reason"]),
             who=Run.current(arguments["who"]).who,
         )
-        warnings = _refuse_unknown(arguments)
-        alertmanager = _alertmanager(arguments)
+        warnings = _refuse_unknown(arguments["alert"], prometheus)
         there = silences.same(wish, map(Silence.of, alertmanager.silences()))
         if there is not None and silences.suffices(wish, there):
             told = f"{there.words()} is silenced already, until {_clock(there.ends)} ({there.identity})."
@@ -82,10 +85,9 @@ class ActionModule(ActionBase):
             "warnings": warnings,
         }
 
-    def _expire(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _expire(self, arguments: dict[str, Any], alertmanager: Alertmanager) -> dict[str, Any]:
         if any(arguments[name] for name in ("alert", "matchers", "minutes", "end", "reason")):
             raise SettingsError("expire ends silences that there are: nothing else goes with it.")
-        alertmanager = _alertmanager(arguments)
         going = silences.to_expire(arguments["expire"], map(Silence.of, alertmanager.silences()))
         if not self._task.check_mode:
             for each in going:
@@ -96,22 +98,14 @@ class ActionModule(ActionBase):
         return {"changed": bool(going), "expired": [each.identity for each in going], "msg": told}
 
 
-def _refuse_unknown(arguments: dict[str, Any]) -> list[str]:
+def _refuse_unknown(alert: str, prometheus: Prometheus) -> list[str]:
     """Without a Prometheus that answers, the name is taken as it is."""
     try:
-        names = Prometheus(_proxy(arguments, "prometheus", "Prometheus")).alert_names()
+        names = prometheus.alert_names()
     except UnavailableError as error:
         return [f"Whether there is such an alert is not known: {error}"]
-    silences.refuse_unknown(arguments["alert"], names)
+    silences.refuse_unknown(alert, names)
     return []
-
-
-def _alertmanager(arguments: dict[str, Any]) -> Alertmanager:
-    return Alertmanager(_proxy(arguments, "alertmanager", "Alertmanager"))
-
-
-def _proxy(arguments: dict[str, Any], option: str, what: str) -> ServiceProxy:
-    return ServiceProxy(partial(_connect, arguments), arguments["namespace"], arguments[option], what)
 
 
 def _connect(arguments: dict[str, Any]) -> Client:

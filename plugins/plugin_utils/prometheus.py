@@ -1,15 +1,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Prometheus that a task's options name."""
+"""The Prometheus that a task's options name, and the Alertmanager beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..module_utils.kube.client import Client
 from ..module_utils.prometheus.address import Address
+from ..module_utils.prometheus.alertmanager import Alertmanager
 from ..module_utils.prometheus.client import Prometheus, ServiceProxy
 from ..module_utils.prometheus.errors import SettingsError
+
+# Options of what asks those that role monitoring runs.
+SERVICES: dict[str, Any] = {
+    "prometheus": {"type": "str", "default": "prometheus:9090"},
+    "alertmanager": {"type": "str", "default": "alertmanager:9093"},
+}
 
 
 @dataclass(frozen=True)
@@ -32,3 +40,11 @@ class Whereabouts:
                 "bearer_token_file and ca_file go with url; a service is reached with the cluster's login."
             )
         return Prometheus(ServiceProxy(connect, namespace, self.service))
+
+
+def services(arguments: Mapping[str, Any], connect: Callable[[], Client]) -> tuple[Prometheus, Alertmanager]:
+    """Both by their Services, neither asked yet; raises SettingsError for a name that is none."""
+    namespace = arguments["namespace"]
+    prometheus = ServiceProxy(connect, namespace, arguments["prometheus"])
+    alertmanager = ServiceProxy(connect, namespace, arguments["alertmanager"], what="Alertmanager")
+    return Prometheus(prometheus), Alertmanager(alertmanager)
