@@ -15,6 +15,7 @@ EVERYTHING = rules()
 ALERTS = {rule["alert"]: rule for rule in EVERYTHING if "alert" in rule}
 RECORDED = {rule["record"]: rule["expr"] for rule in EVERYTHING if "record" in rule}
 PROOFS = proofs(list(ALERTS))
+PAGE = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
 ENVIRONMENTS = {
     "development": {
         "hustlex_environment": "development",
@@ -92,6 +93,7 @@ def test_an_alert_has_all_that_it_needs(alert: dict[str, Any]) -> None:
     # A sentence, or the command that shows more.
     assert re.search(r"[.?]$|: kubectl [^:]+$", annotations["description"])
     assert annotations["runbook_url"] == f"https://docs.example/monitoring.md#{alert['alert'].lower()}"
+    assert f'<a id="{alert["alert"].lower()}"></a>' in PAGE
 
 
 def test_a_command_can_be_run(alert: dict[str, Any]) -> None:
