@@ -26,6 +26,7 @@ VARIABLES: dict[str, Any] = {
     "monitoring_grafana_uid": 472,
     "monitoring_grafana_url": "",
     "monitoring_image_pull_policy": "IfNotPresent",
+    "monitoring_loki": True,
     "monitoring_node_selector": {},
     "monitoring_scrape_interval_seconds": 15,
     "monitoring_storage_class": "",
@@ -88,6 +89,16 @@ def test_data_sources_are_those_that_dashboards_begin_with(objects: Objects) -> 
     assert all(source["uid"] == source["type"] for source in provisioned)
     assert provisioned[0]["jsonData"]["timeInterval"] == "15s"
     assert not any(source["editable"] for source in provisioned)
+
+
+def test_without_loki_nothing_asks_it() -> None:
+    objects = rendered(monitoring_loki=False)
+    provisioned = yaml.safe_load(objects["ConfigMap", "grafana-config"]["data"]["datasources.yaml"])["datasources"]
+    assert [source["name"] for source in provisioned] == ["Prometheus"]
+    assert ("ConfigMap", "grafana-dashboard-logs") not in objects
+    assert "logs" not in str(pod(objects)["volumes"])
+    (rule,) = objects["NetworkPolicy", "grafana"]["spec"]["egress"]
+    assert rule["to"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
 
 
 def test_dashboards_are_read_from_where_they_are_mounted(objects: Objects) -> None:
