@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.hustlex.platform.plugins.action.cluster_check import ActionModule
 
-from .monitoring_role import ELSEWHERE, manifests
+from .monitoring_role import ELSEWHERE, GIVEN, manifests, own
 
 EVERYTHING = manifests()
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -86,3 +90,12 @@ def test_what_runs_is_judged_before(given: dict[str, Any]) -> None:
     assert judged == {"prometheus", "rules", "alertmanager", "blackbox-exporter"} | (
         {"loki", "log-collector"} & running
     )
+
+
+def test_every_pod_is_looked_at_before_anything_is_applied() -> None:
+    # The check sets those that lookups go by for itself.
+    variables = own() | {name: given for name, given in GIVEN.items() if name.startswith("hustlex_")}
+    task = SimpleNamespace(args={}, check_mode=False, async_val=0)
+    check = ActionModule(task, None, None, DataLoader(), Templar(loader=DataLoader(), variables=variables), None)
+    sized = {(item["kind"], item["metadata"]["name"]) for item in check._workloads("monitoring", variables)}
+    assert {each for each in EVERYTHING if each[0] in WORKLOADS} <= sized
