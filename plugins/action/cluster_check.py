@@ -26,8 +26,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 NODES = WELL_KNOWN["v1", "Node"]
 ROLES = Path(__file__).parents[2] / "roles"
-# Folders of templates for what a person starts later: a deploy has no values for them.
-OPERATIONS = ("recovery", "restore")
+# Folders of templates for what a person starts later, for which a deploy has no values, and for what only lives for a moment.
+LEFT_OUT = ("recovery", "restore", "check")
 STORAGE_CLASSES = WELL_KNOWN["storage.k8s.io/v1", "StorageClass"]
 
 display = Display()
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
         paths = [
             path
             for path in sorted(folder.rglob("templates/**/*.j2"))
-            if path.parent.name not in OPERATIONS and "containers:" in path.read_text("utf-8")
+            if path.parent.name not in LEFT_OUT and "containers:" in path.read_text("utf-8")
         ]
         # Lookups find the role's files as they do in its own tasks.
         variables = {**variables, "ansible_search_path": [str(folder)], "role_path": str(folder)}

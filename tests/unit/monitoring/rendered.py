@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ PRODUCTION = {
     "hustlex_namespace": "hustlex",
     "hustlex_url": "https://api.hustlex.app",
     "monitoring_runbook_url": "https://docs.example/monitoring.md",
+    "ansible_search_path": [str(ROLE)],
+    "role_path": str(ROLE),
 }
-LOOKUP = """{{ lookup('ansible.builtin.template', path, variable_start_string='[[', variable_end_string=']]',
-  comment_start_string='[#', comment_end_string='#]', template_vars={'threshold': __monitoring_thresholds}) }}"""
 
 
 @cache
@@ -43,9 +44,21 @@ def value(name: str, **given: Any) -> Any:
 
 
 def render(path: Path, **given: Any) -> str:
-    text = templar(path=str(path), **given).template(trust_as_template(LOOKUP))
-    # Without the tags that Ansible keeps on its strings.
-    return str(text or "").encode().decode()
+    """A rule file, empty where it has no rule, or a configuration."""
+    if path in RULES:
+        return _rules(json.dumps(given, sort_keys=True)).get(path.stem, "")
+    return plain(value(f"lookup('ansible.builtin.template', '{path.relative_to(ROLE / 'templates')}')", **given))
+
+
+@cache
+def _rules(given: str) -> dict[str, str]:
+    made: dict[str, str] = value("__monitoring_rules", **json.loads(given))
+    return {plain(name): plain(text) for name, text in made.items()}
+
+
+def plain(text: Any) -> str:
+    """Without the tags that Ansible keeps on its strings."""
+    return str(text).encode().decode()
 
 
 def groups(path: Path, **given: Any) -> list[dict[str, Any]]:

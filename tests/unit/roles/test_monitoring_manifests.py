@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +14,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.hustlex.platform.plugins.action.cluster_check import ActionModule
 
-from .monitoring_role import ELSEWHERE, GIVEN, manifests, own
+from .monitoring_role import ELSEWHERE, GIVEN, ROLE, manifests, own
 
+ROOT = ROLE.parents[1]
 EVERYTHING = manifests()
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 CONTAINERS = [
@@ -99,3 +104,34 @@ def test_every_pod_is_looked_at_before_anything_is_applied() -> None:
     check = ActionModule(task, None, None, DataLoader(), Templar(loader=DataLoader(), variables=variables), None)
     sized = {(item["kind"], item["metadata"]["name"]) for item in check._workloads("monitoring", variables)}
     assert {each for each in EVERYTHING if each[0] in WORKLOADS} <= sized
+
+
+def test_each_run_makes_the_same() -> None:
+    """Another order would be a change, and a restart, of what nobody changed: no filter may have one of its own."""
+    script = "\n".join(
+        [
+            "import json, sys",
+            f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests/unit/roles')!r}]",
+            "import tests.conftest",
+            "from monitoring_role import manifests",
+            "made = manifests(monitoring_operator=True)",
+            "print(json.dumps({f'{kind} {name}': item for (kind, name), item in made.items() if kind != 'Secret'}))",
+        ]
+    )
+
+    def made(seed: str) -> dict[str, Any]:
+        environ = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    first, second = made("1"), made("2")
+    assert [name for name in first.keys() | second.keys() if first.get(name) != second.get(name)] == []

@@ -185,8 +185,10 @@ def test_loki_knows_every_setting_that_it_is_given(given: dict[str, Any]) -> Non
 def test_nothing_expects_what_is_left_out(given: dict[str, Any], absent: set[str], alerts: set[str]) -> None:
     jobs = {each["job_name"] for each in config("prometheus", **given)["scrape_configs"]}
     assert {"loki", "log-collector"} - jobs == absent
-    assert jobs == set(value("__monitoring_scrape_jobs", **given))
-    assert set(value("__monitoring_node_jobs", **given)) == {"node", "log-collector"} - absent
+    order = [job for job in value("__monitoring_all_jobs") if job not in absent]
+    assert value("__monitoring_scrape_jobs", **given) == order
+    assert jobs == set(order)
+    assert value("__monitoring_node_jobs", **given) == [job for job in ("node", "log-collector") if job not in absent]
     rules = value("__monitoring_rules", **given)
     assert set(re.findall(r"- alert: (Loki|Log)[A-Z]", "".join(rules.values()))) == alerts
     assert ("logs.yml" in rules) == bool(alerts)
