@@ -65,6 +65,29 @@ def test_keys_come_from_files(tmp_path: Path) -> None:
     assert value("__monitoring_keys", monitoring_pagerduty_key_file=str(tmp_path / "key")) == {"pagerduty-key": KEY}
 
 
+@pytest.mark.parametrize(
+    ("variable", "content", "words"),
+    [
+        ("monitoring_pagerduty_key_file", None, "which monitoring_pagerduty_key_file names, is not there."),
+        ("monitoring_loki_store_ca_file", None, "which monitoring_loki_store_ca_file names, is not there."),
+        ("monitoring_loki_store_ca_file", "-----BEGIN CERTIFICATE-----\nMII\n", ""),
+        ("monitoring_pagerduty_key_file", KEY, ""),
+        ("monitoring_pagerduty_key_file", f"{KEY} {KEY}", "must hold the 32 letters and digits of an integration key"),
+        ("monitoring_slack_url_file", KEY, "must hold the address of an incoming webhook alone."),
+    ],
+)
+def test_a_file_that_cannot_serve_is_named_without_what_is_in_it(
+    variable: str, content: str | None, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_text(content)
+    found = value("__monitoring_objections", **{variable: str(path)})
+    assert words in found
+    assert bool(found) == bool(words)
+    assert KEY not in found
+
+
 def test_git_ignores_the_keys_that_the_inventories_name() -> None:
     root = ROLE.parents[1]
     texts = [path.read_text(encoding="utf-8") for path in root.glob("inventories/*/group_vars/all/monitoring.yml")]
