@@ -95,7 +95,7 @@ def _refuse_without_cluster() -> None:
 
 
 def _remove() -> None:
-    run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=240s")
+    run("kubectl", "delete", "namespace", NAMESPACE, f"{NAMESPACE}-nodes", "--ignore-not-found", "--timeout=240s")
     # At the first time there is no bucket; and a new database does not go on with the archive of another.
     with suppress(StoreError):
         store().delete([found.key for found in store().list("")])

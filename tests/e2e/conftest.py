@@ -177,7 +177,7 @@ def namespace(kubectl: Callable[..., str], store: Store) -> Iterator[None]:
     """Starts and ends without the namespace and its backups: a new database does not go on with the archive of another."""
 
     def remove(*options: str) -> None:
-        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", *options)
+        kubectl("delete", "namespace", NAMESPACE, f"{NAMESPACE}-nodes", "--ignore-not-found", *options)
         # At the first start there is no bucket.
         with contextlib.suppress(StoreError):
             store.delete([found.key for found in store.list("")])
