@@ -5,16 +5,13 @@ from __future__ import annotations
 from .limits import threshold
 from .model import Limits, Panel, Query, Row
 
-NO_BACKUP = "needs a backup of each kind"
-
 
 def newest(metric: str) -> str:
     return f'max(hustlex_backup_{metric}{{namespace="$namespace"}})'
 
 
-def by_kind(metric: str, sparse: str = NO_BACKUP) -> tuple[Query, ...]:
-    expr = f'max by (kind) (hustlex_backup_{metric}{{namespace="$namespace"}})'
-    return (Query(expr, "{{kind}}", sparse=sparse),)
+def by_kind(metric: str) -> tuple[Query, ...]:
+    return (Query(f'max by (kind) (hustlex_backup_{metric}{{namespace="$namespace"}})', "{{kind}}"),)
 
 
 WAL = Row(
@@ -72,7 +69,7 @@ BACKUPS = Row(
         Panel(
             "Number",
             "Complete backups of each kind in the store.",
-            by_kind("count", sparse=""),
+            by_kind("count"),
             unit="short",
             decimals=0,
         ),
@@ -83,7 +80,6 @@ BACKUPS = Row(
                 Query(
                     'sort_desc(time() - max by (cronjob) (kube_cronjob_status_last_successful_time{namespace="$namespace"}))',
                     "{{cronjob}}",
-                    sparse="needs a CronJob that ran by its schedule",
                 ),
             ),
             unit="s",

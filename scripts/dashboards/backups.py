@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from . import backup_history
-from .backup_history import NO_BACKUP, by_kind, newest
+from .backup_history import by_kind, newest
 from .limits import RECOVERY_WINDOW_SECONDS, threshold
 from .model import GREEN, RED, Dashboard, Limits, Panel, Query, Row, State
 
 FAILED = (State(0, "ok", GREEN), State(1, "failed", RED))
 REACHABLE = (State(0, "away", RED), State(1, "reachable", GREEN))
-UNVERIFIED = "needs a test restore: playbooks/verify_backups.yml"
 
 
 def age(title: str, kind: str, alert: str) -> Panel:
@@ -17,7 +16,7 @@ def age(title: str, kind: str, alert: str) -> Panel:
     return Panel(
         title,
         f"Age of the data in it. {alert} fires when it is red.",
-        (Query(expr, kind, sparse=NO_BACKUP),),
+        (Query(expr, kind),),
         unit="s",
         kind="stat",
         width=6,
@@ -45,7 +44,7 @@ NOW = Row(
             "End of the recovery window",
             "How far the newest moment that can be restored lies back: what would be lost if the"
             " database were lost now. RecoveryPointTooOld fires when it is red.",
-            (Query(newest("window_end_age_seconds"), "lies back", sparse="needs a base backup"),),
+            (Query(newest("window_end_age_seconds"), "lies back"),),
             unit="s",
             kind="stat",
             width=6,
@@ -55,7 +54,7 @@ NOW = Row(
         Panel(
             "Last proved restore",
             "Time since a backup was restored and proved. It is done each week. RestoreTestTooOld fires when it is red.",
-            (Query(newest("verified_age_seconds"), "ago", sparse=UNVERIFIED),),
+            (Query(newest("verified_age_seconds"), "ago"),),
             unit="s",
             kind="stat",
             width=6,
@@ -65,7 +64,7 @@ NOW = Row(
         Panel(
             "Time to restore",
             "How long that restore took: the time to reckon with in a disaster (guide 6.4).",
-            (Query(newest("verified_restore_seconds"), "took", sparse=UNVERIFIED),),
+            (Query(newest("verified_restore_seconds"), "took"),),
             unit="s",
             kind="stat",
             width=6,
@@ -88,7 +87,7 @@ NOW = Row(
         Panel(
             "Last runs",
             "Whether the last run of each job failed. playbooks/backups.yml shows its own words.",
-            by_kind("failed", sparse=""),
+            by_kind("failed"),
             unit="short",
             kind="stat",
             width=18,

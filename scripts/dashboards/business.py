@@ -5,7 +5,7 @@ from __future__ import annotations
 from .model import Dashboard, Panel, Query, Row
 
 NAIRA = "currency:₦"
-A_WEEK = "needs samples of a week ago"
+A_WEEK = "needs a week of samples"
 
 
 def hourly(metric: str, legend: str, unit: str = "") -> Query:

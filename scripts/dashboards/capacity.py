@@ -5,7 +5,7 @@ from __future__ import annotations
 from .limits import DAY, threshold
 from .model import Limits, Panel, Query, Row
 
-NO_VOLUME_NUMBERS = "needs a storage class that tells the usage of its volumes; local-path does not"
+NO_VOLUME_NUMBERS = "needs a storage class that tells how full its volumes are; local-path does not"
 RUNNING = 'max by (namespace, pod) (kube_pod_status_phase{namespace="$namespace", phase="Running"} == 1)'
 
 

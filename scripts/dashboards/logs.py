@@ -26,7 +26,7 @@ PANELS = (
     Panel(
         "Errors",
         "Lines of level error and above of each application.",
-        (Query(per_app(f"{STREAM} | {FAILURES}"), "{{app}}", sparse="needs an error"),),
+        (Query(per_app(f"{STREAM} | {FAILURES}"), "{{app}}"),),
         unit="short",
         language="logql",
         width=8,
@@ -50,7 +50,6 @@ PANELS = (
                 ' app=~"hustlex-api|hustlex-worker"} | json level="level", message="message"'
                 ' | level=~"error|critical" [$__range])))',
                 "{{app}}: {{message}}",
-                sparse="needs an error of the application",
             ),
         ),
         unit="short",

@@ -15,8 +15,8 @@ GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 class Query:
     """An expression and the name of its series.
 
-    A unit of its own puts the series on the right axis. C(bars) draws them as bars of one C(step) each. C(sparse) says why it may
-    rightly return nothing although the application is used and has a standby, which a test of all panels has to know.
+    A unit of its own puts the series on the right axis. C(bars) draws them as bars of one C(step) each. C(sparse) says why it has
+    no data on the embedded cluster, whatever is done there; a test holds all queries against that, both ways.
     """
 
     expr: str

@@ -36,7 +36,7 @@ ROW = Row(
                 Query(
                     'min by (probe) (probe_ssl_earliest_cert_expiry{namespace="$namespace"}) - time()',
                     "{{probe}}",
-                    sparse="needs hustlex_url with https",
+                    sparse="needs a hustlex_url with https",
                 ),
             ),
             unit="s",
