@@ -138,7 +138,7 @@ def end_of(minutes: int | None, end: str, now: datetime, most_minutes: int) -> d
 def reason_of(text: str) -> str:
     reason = " ".join(text.split())
     if not reason:
-        raise SettingsError('Say why, with -e reason="...": who is on call next must know.')
+        raise SettingsError("""Say why, with -e "reason='...'": who is on call next must know.""")
     return reason
 
 
