@@ -10,7 +10,7 @@ import pytest
 import yaml
 from programs import Tool
 from proofs import proofs
-from rendered import ROLE, alerts, render, value
+from rendered import ROLE, alerts, render
 
 TEMPLATE = ROLE / "templates/config/alertmanager.yml.j2"
 KEYS = {"monitoring_pagerduty_key_file": "/keys/pagerduty", "monitoring_slack_url_file": "/keys/slack"}
@@ -196,17 +196,6 @@ def test_the_database_speaks_for_what_follows_from_it() -> None:
         "DatabaseDown",
         "HighErrorRate",
     ]
-
-
-def test_what_an_outage_leaves_behind_is_no_call_of_its_own() -> None:
-    lately = firing("OutageLately", outage="DatabaseDown")
-    follows = ["HighErrorRate", "HealthFailingInside", "RecoveryPointTooOld"]
-    others = ["DatabaseDown", "RedisUnreachable", "DumpTooOld"]
-    assert heard(lately, *map(firing, follows)) == ["OutageLately"]
-    assert heard(lately, *map(firing, others)) == ["OutageLately", *others]
-    of_redis = firing("OutageLately", outage="RedisDown")
-    assert heard(of_redis, *map(firing, follows)) == ["OutageLately", "RecoveryPointTooOld"]
-    assert set(value("__monitoring_outages")) <= {rule["source"] for rule in value("__monitoring_inhibitions")}
 
 
 def test_the_worse_silences_the_bad() -> None:
