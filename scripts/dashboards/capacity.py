@@ -60,11 +60,10 @@ ROW = Row(
         ),
         Panel(
             "Volumes",
-            "Share of each volume in use. VolumeFilling and VolumeAlmostFull fire above the lines.",
+            "volume_usage: share of each volume in use. VolumeFilling and VolumeAlmostFull fire above the lines.",
             (
                 Query(
-                    'max by (persistentvolumeclaim) (kubelet_volume_stats_used_bytes{namespace="$namespace"}'
-                    ' / kubelet_volume_stats_capacity_bytes{namespace="$namespace"})',
+                    'max by (persistentvolumeclaim) (volume_usage{namespace="$namespace"})',
                     "{{persistentvolumeclaim}}",
                     sparse=NO_VOLUME_NUMBERS,
                 ),
