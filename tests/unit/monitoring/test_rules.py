@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
 from programs import Tool
 from proofs import CASES, proofs, reads
-from rendered import ROLE, ROOT, RULES, groups, render, rules, value
+from rendered import ROLE, ROOT, RULES, groups, plain, render, rules, value
 
 EVERYTHING = rules()
 ALERTS = {rule["alert"]: rule for rule in EVERYTHING if "alert" in rule}
@@ -52,6 +54,38 @@ def test_a_rule_that_is_broken_is_refused(folder: Path, tmp_path: Path, promtool
     text = (folder / "rules" / "redis.yml").read_text()
     (tmp_path / "broken.yml").write_text(text.replace("max by (namespace)", "max by namespace"))
     assert "could not parse expression" in promtool("check", "rules", tmp_path / "broken.yml", ok=False).stderr
+
+
+def test_rules_of_one_s_own_are_a_file_beside_the_others(tmp_path: Path, promtool: Tool) -> None:
+    assert "extra.yml" not in value("__monitoring_rules")
+    # The example of the page, as an inventory has it.
+    (example,) = re.findall(r"<!-- extra rules -->\n```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "inventory.yml").write_text(example)
+    made = value(
+        "__monitoring_rules", **DataLoader().load_from_file(str(tmp_path / "inventory.yml"), trusted_as_template=True)
+    )
+    assert made.keys() == value("__monitoring_rules").keys() | {"extra.yml"}
+    (tmp_path / "extra.yml").write_text(plain(made["extra.yml"]))
+    promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / "extra.yml")
+    (group,) = yaml.safe_load(plain(made["extra.yml"]))["groups"]
+    (rule,) = group["rules"]
+    assert rule["annotations"]["description"] == "{{ $value }} gigs were completed within an hour."
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"expr": "sum by namespace (up)"}, "could not parse expression"),
+        ({"fro": "5m"}, "field fro not found"),
+        ({"for": "soon"}, "not a valid duration string"),
+    ],
+)
+def test_a_rule_of_one_s_own_that_is_broken_is_refused(
+    broken: dict[str, str], words: str, tmp_path: Path, promtool: Tool
+) -> None:
+    groups = [{"name": "own", "rules": [{"alert": "Own", "expr": "up == 0", **broken}]}]
+    (tmp_path / "extra.yml").write_text(plain(value("__monitoring_rules", monitoring_extra_rules=groups)["extra.yml"]))
+    assert words in promtool("check", "rules", tmp_path / "extra.yml", ok=False).stderr
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.hustlex.platform.plugins.action.cluster_check import ActionModule
 
-from .monitoring_role import ELSEWHERE, GIVEN, ROLE, manifests, own
+from .monitoring_role import ELSEWHERE, GIVEN, ROLE, manifests, own, value
 
 ROOT = ROLE.parents[1]
 EVERYTHING = manifests()
@@ -68,6 +69,26 @@ def test_what_is_left_out_leaves_nothing_behind(given: dict[str, Any], absent: s
     assert of(absent, there) == set()
     assert ("ConfigMap", "grafana-dashboard-logs") not in there
     assert {each for each in everything - there if not each[1].startswith("monitoring-c")} == of(absent, everything)
+
+
+def test_rules_of_one_s_own_are_judged_mounted_and_for_the_operator() -> None:
+    group = {"name": "own", "rules": [{"alert": "Own", "expr": "up == 0", "annotations": {"summary": "{{ $value }}"}}]}
+
+    def made(template: str) -> list[dict[str, Any]]:
+        lookup = f"lookup('ansible.builtin.template', '{template}')"
+        text = value(lookup, monitoring_operator=True, monitoring_extra_rules=[group])
+        return [item for item in yaml.safe_load_all(str(text)) if item]
+
+    rules = {
+        item["metadata"]["name"]: item["spec"] for item in made("operator.yaml.j2") if item["kind"] == "PrometheusRule"
+    }
+    assert rules["extra"] == {"groups": [group]}
+    checked, applied = made("check/check.yaml.j2"), made("prometheus.yaml.j2")
+    for items in (checked, applied):
+        (text,) = (item["data"]["extra.yml"] for item in items if "extra.yml" in item.get("data", {}))
+        assert yaml.safe_load(text) == {"groups": [group]}
+    (workload,) = (item for item in applied if item["kind"] == "StatefulSet")
+    assert "{'key': 'extra.yml', 'path': 'rules/extra.yml'}" in str(workload["spec"]["template"]["spec"]["volumes"])
 
 
 def test_collectors_reach_who_takes_the_logs_and_nobody_else() -> None:
