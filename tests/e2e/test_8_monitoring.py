@@ -181,6 +181,7 @@ def test_check_mode_shows_a_changed_setting_and_changes_nothing(
     assert version(*RULES) == before
 
 
+@pytest.mark.drill
 def test_changed_settings_are_taken_without_a_restart(
     environment: Run, playbook: Playbook, kubectl: Kubectl, prometheus: Prometheus, status: Callable[[str], str]
 ) -> None:
