@@ -39,7 +39,7 @@ test: $(DEV_VENV)/.complete ## Run everything that CI runs
 	tests/run
 
 .PHONY: drills
-drills: $(DEV_VENV)/.complete ## Run the tests that take long: kills at any moment, constant load, power cuts (40 minutes)
+drills: $(DEV_VENV)/.complete ## Run the tests that take long: kills at any moment, constant load, power cuts, alerts that take their time (over an hour)
 	@export PATH="$(DEV_VENV)/bin:$$PATH"
 	tests/run cluster drills
 
