@@ -37,13 +37,16 @@ HERE = [
 
 
 @pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The secrets of the environment, with the one key that production takes live only."""
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The variables that name the files of secrets: the environment's own, with what production takes live only."""
     file = Path(os.environ["KUBECONFIG"]).parent / "test.env"
-    live = tmp_path_factory.mktemp("secrets") / ".env"
+    folder = tmp_path_factory.mktemp("secrets")
+    live, pager = folder / ".env", folder / ".pagerduty-key"
     live.write_text(file.read_text().replace("sk_test_", "sk_live_"))
-    live.chmod(0o600)
-    return live
+    pager.write_text("0" * 32)
+    for each in (live, pager):
+        each.chmod(0o600)
+    return [f"namespace_env_file={live}", f"monitoring_pagerduty_key_file={pager}"]
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def releases(kubectl: Callable[..., str]) -> Callable[[], list[int]]:
 
 
 @pytest.mark.parametrize("step", playbook_steps(), ids=lambda step: f"{step.job}-{step.name}")
-def test_step_of_the_workflow(step: Step, releases: Callable[[], list[int]], secrets: Path) -> None:
+def test_step_of_the_workflow(step: Step, releases: Callable[[], list[int]], secrets: list[str]) -> None:
     known = releases()
     variables = {
         "ENVIRONMENT": "staging",
@@ -68,7 +71,7 @@ def test_step_of_the_workflow(step: Step, releases: Callable[[], list[int]], sec
     }
     program, *arguments = step.command(variables)
     # Before the workflow's own, which win.
-    elsewhere = [word for value in (*HERE, f"namespace_env_file={secrets}") for word in ("-e", value)]
+    elsewhere = [word for value in (*HERE, *secrets) for word in ("-e", value)]
     done = subprocess.run(
         [program, *elsewhere, *os.environ.get("E2E_ARGUMENTS", "").split(), *arguments],
         cwd=ROOT,
