@@ -105,7 +105,7 @@ def test_a_base_backup_disturbs_no_writer(kubectl: Kubectl, psql: Kubectl, store
     psql("CREATE DATABASE bench", "postgres")
     try:
         kubectl(*bench, f"{program} --quiet -i -s 2 bench")
-        command = ["kubectl", "--namespace", NAMESPACE, *bench, f"{program} --client=2 --time=40 --rate=50 bench"]
+        command = ["kubectl", "--namespace", NAMESPACE, *bench, f"{program} --client=2 --time=20 --rate=50 bench"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writers:
             report = run_job("postgres-base-backup")
             output = writers.communicate(timeout=100)[0]

@@ -403,6 +403,7 @@ def test_what_is_left_is_removed_with_confirmation_alone(playbook: Playbook, kub
     assert "postgres-recovery" not in kubectl("get", "configmap", "-o", "name")
 
 
+@pytest.mark.drill
 def test_a_damaged_newest_backup_is_found_by_its_verification(
     playbook: Playbook, kubectl: Kubectl, store: Store
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_damaged_dump_becomes_visible_to_nobody(dump: str, playbook: Playbook,
     store.write(key, good)
 
 
+@pytest.mark.drill
 def test_a_restore_whose_pod_is_killed_begins_anew(
     dump: str, playbook: Playbook, psql: Kubectl, kubectl: Kubectl, kill: Callable[[str], None]
 ) -> None:

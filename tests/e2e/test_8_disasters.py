@@ -15,7 +15,7 @@ from .conftest import NAMESPACE, Playbook
 from .documented import commands
 
 Kubectl = Callable[..., str]
-pytestmark = pytest.mark.usefixtures("environment")
+pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.drill]
 
 CONFIRM = ("-e", "confirm=development")
 OLD, HEIR = "postgres-0", "postgres-replica-0"
