@@ -15,7 +15,7 @@ from ansible_collections.hustlex.platform.plugins.module_utils.backup.catalogue 
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.errors import StoreError
 from ansible_collections.hustlex.platform.plugins.module_utils.backup.storage import Store
 
-from .conftest import NAMESPACE, kill_processes
+from .conftest import NAMESPACE, kill_processes, wait_until
 
 Kubectl = Callable[..., str]
 pytestmark = pytest.mark.usefixtures("environment")
@@ -24,13 +24,6 @@ CRASH = "terminating any other active server processes"
 WAITING = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
 FAILED = "SELECT failed_count FROM pg_stat_archiver"
 STARTED = "SELECT pg_postmaster_start_time()"
-
-
-def wait_until(probe: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(1)
 
 
 @pytest.fixture
