@@ -18,6 +18,9 @@ Kubectl = Callable[..., str]
 pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.drill]
 
 CONFIRM = ("-e", "confirm=development")
+# Each command below these is run as it stands.
+STANDBY, VOLUMES = ("recovery.md", "Make the standby the primary"), ("recovery.md", "All volumes are lost")
+CERTIFICATES = ("backup.md", "The certificates of the base backups")
 OLD, HEIR = "postgres-0", "postgres-replica-0"
 # Writes as the application does: by the Service, with a new connection after an error. A dead server sends no farewell.
 WRITER = """
@@ -123,7 +126,7 @@ def test_the_standby_becomes_the_primary_and_has_every_acknowledged_row(
     kubectl("delete", "pvc", f"postgres-data-{OLD}", "--wait=false")
     kill(OLD)
     before = len(writer.acknowledged)
-    lines = [line for line in commands("recovery.md", "Make the standby the primary") if "--force" not in line]
+    lines = [line for line in commands(*STANDBY) if "--force" not in line]
     appoint = next(number for number, line in enumerate(lines) if " patch service " in line) + 1
     for line in lines[:appoint]:
         as_documented(line)
@@ -165,7 +168,7 @@ def test_all_volumes_are_lost_and_everything_archived_comes_back(
     kubectl("delete", "pvc", *claims, "--wait=false")
     kubectl("delete", "pod", OLD, "--force", "--grace-period=0")
     kubectl("delete", "pod", HEIR, "--force", "--grace-period=0")
-    for line in commands("recovery.md", "All volumes are lost"):
+    for line in commands(*VOLUMES):
         as_documented(line)
     kubectl("rollout", "status", "statefulset/postgres-replica", "--timeout=120s")
     assert set(writer.acknowledged) <= rows(psql, OLD)
@@ -183,7 +186,7 @@ def test_the_certificates_of_the_base_backups_are_renewed(
         return dict(read("secret", "pgbackrest-tls")["data"])
 
     before = certificates()
-    for line in commands("backup.md", "The certificates of the base backups"):
+    for line in commands(*CERTIFICATES):
         as_documented(line)
     after = certificates()
     assert before.keys() == after.keys()
