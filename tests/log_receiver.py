@@ -41,7 +41,7 @@ def members(data: bytes, wanted: int) -> Iterator[bytes]:
         tag, at = varint(data, at)
         match tag & 7:
             case 0:
-                _, at = varint(data, at)
+                _skipped, at = varint(data, at)
             case 1:
                 at += 8
             case 5:

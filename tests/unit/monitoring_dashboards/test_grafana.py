@@ -177,7 +177,7 @@ def test_what_people_store_is_kept_if_there_is_a_volume(size: str, kind: str) ->
     (volume,) = (volume for volume in pod(objects)["volumes"] if volume["name"] == "data")
     assert kind in volume
     claims = [
-        item["spec"]["storageClassName"] for (name, _), item in objects.items() if name == "PersistentVolumeClaim"
+        item["spec"]["storageClassName"] for (name, _key), item in objects.items() if name == "PersistentVolumeClaim"
     ]
     assert claims == (["fast"] if size else [])
 
