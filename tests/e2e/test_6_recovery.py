@@ -194,11 +194,12 @@ def test_while_somebody_holds_the_lock_nothing_is_exchanged(playbook: Playbook, 
         kubectl(*patch, json.dumps({"spec": dict.fromkeys(held)}))
 
 
-@pytest.mark.parametrize("kind", ["time", "xid"])
+@pytest.mark.parametrize("kind", ["time", "name", "xid"])
 def test_the_plan_alone_changes_nothing(
     playbook: Playbook, kubectl: Kubectl, psql: Kubectl, archived: str, kind: str
 ) -> None:
-    target = archived if kind == "time" else f"xid:{psql('SELECT txid_current()')}"
+    psql("SELECT pg_create_restore_point('before-upgrade')")
+    target = {"time": archived, "name": "name:before-upgrade", "xid": f"xid:{psql('SELECT txid_current()')}"}[kind]
     run = pitr(playbook, target, "--check")
     assert run.code == 0, run.output
     assert "is proved possible" in run.output

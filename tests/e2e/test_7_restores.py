@@ -116,7 +116,7 @@ def test_clients_see_a_short_break_and_the_way_back_works(
     back = playbook("restore", "-e", "revert=true", *CONFIRM)
     assert back.code == 0, back.output
     assert psql("SELECT count(*) FROM later") == "1"
-    removed = playbook("restore", "-e", "remove=true")
+    removed = playbook("restore", "-e", f"backup={dump}", "-e", "remove=true")
     assert removed.code == 0, removed.output
     assert databases(psql) == []
 
@@ -142,7 +142,9 @@ def test_an_impossible_order_changes_nothing(
     assert databases(psql) == []
 
 
-def test_a_damaged_dump_becomes_visible_to_nobody(dump: str, playbook: Playbook, psql: Kubectl, store: Store) -> None:
+def test_a_damaged_dump_becomes_visible_to_nobody(
+    dump: str, playbook: Playbook, psql: Kubectl, as_documented: Callable[..., str], store: Store
+) -> None:
     key = f"postgres/dumps/{dump}/hustlex.dump"
     good = store.read(key)
     for bad, words in [(good[:-100], "it is cut off"), (good[:-100] + b"x" * 100, "its content is damaged")]:
@@ -150,6 +152,9 @@ def test_a_damaged_dump_becomes_visible_to_nobody(dump: str, playbook: Playbook,
         refused = playbook("restore", "-e", f"backup={dump}")
         assert refused.code != 0
         assert words in refused.failure
+        look = re.search(r"kubectl logs job/\S+ -n [\w-]+", refused.failure)
+        assert look is not None
+        assert words in as_documented(look.group())
         assert databases(psql) == []
     store.write(key, good)
 

@@ -221,6 +221,7 @@ def disk(prometheus: Prometheus) -> float:
     return numbers[0]
 
 
+@pytest.mark.drill
 def test_a_receiver_that_was_away_is_told_when_it_is_back(place: Place) -> None:
     place.scale(0, f"deployment/{RECEIVER}")
     place.kubectl("wait", "pod", "--selector", f"app={RECEIVER}", "--for=delete", "--timeout=60s")
@@ -254,16 +255,16 @@ def tell(place: Place, name: str, **labels: str) -> None:
     assert status == HTTPStatus.OK, answer
 
 
-def test_a_silence_is_seen_and_ends(place: Place) -> None:
-    run = place.playbook("silence", "-e", "alert=HighLatency", "-e", "minutes=30", "-e", "reason='load test'")
+def test_a_silence_is_seen_and_ends(playbook: Playbook, environment: Run) -> None:
+    run = playbook("silence", "-e", "alert=HighLatency", "-e", "minutes=30", "-e", "reason='load test'")
     assert run.code == 0, run.output
-    (line,) = (each for each in place.playbook("alerts").output.splitlines() if "alertname=HighLatency" in each)
+    (line,) = (each for each in playbook("alerts").output.splitlines() if "alertname=HighLatency" in each)
     identity, _alerts, day, _clock, _zone, *reason = line.split()
     assert day == f"{datetime.now(UTC) + timedelta(minutes=30):%Y-%m-%d}"
     assert reason[:2] == ["load", "test"]
-    run = place.playbook("silence", "-e", f"expire={identity}")
+    run = playbook("silence", "-e", f"expire={identity}")
     assert run.code == 0, run.output
-    assert identity not in place.playbook("alerts").output
+    assert identity not in playbook("alerts").output
 
 
 @pytest.mark.parametrize(
@@ -283,6 +284,7 @@ def test_a_silence_that_cannot_be_is_refused_in_a_sentence(
     assert sentence in run.failure
 
 
+@pytest.mark.drill
 def test_prometheus_killed_loses_nothing_but_the_time_it_was_away(
     door: ServiceProxy, read: Callable[..., Any], kill: Callable[[str], None]
 ) -> None:
@@ -328,6 +330,7 @@ http.server.HTTPServer(("", 8081), Handler).serve_forever()
 """
 
 
+@pytest.mark.drill
 def test_a_label_that_explodes_takes_only_its_own_target_away(
     place: Place, prometheus: Prometheus, tmp_path: Path
 ) -> None:
