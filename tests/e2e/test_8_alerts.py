@@ -422,7 +422,7 @@ def test_a_release_silences_its_own_noise_alone(place: Place, kubectl: Kubectl, 
     PostgreSQL stops."""
     since, noise, other = time.time(), "hustlex-api-trial", "trial"
     release = threading.Thread(
-        target=lambda: place.deploy("--tags", "app", app_version="v2-never-ready", app_progress_deadline_seconds=200)
+        target=lambda: place.deploy("--tags", "app", app_version="v2-never-ready", app_progress_deadline_seconds=400)
     )
     release.start()
     try:
@@ -433,7 +433,7 @@ def test_a_release_silences_its_own_noise_alone(place: Place, kubectl: Kubectl, 
             place.apply(manifest, tmp_path)
         place.scale(0, "statefulset/postgres")
         place.arrives("DatabaseDown", since, 240, by="pagerduty")
-        crashing = place.arrives("PodCrashLooping", since, 150, by="slack")
+        crashing = place.arrives("PodCrashLooping", since, 240, by="slack")
         assert release.is_alive(), "the release had ended: nothing was shown"
         assert firing(place)[noise] == "suppressed"
         assert firing(place)[other] == "active"
