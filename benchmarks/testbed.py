@@ -75,12 +75,12 @@ def environment(*arguments: str) -> Iterator[None]:
     """A development environment of its own, which is gone at the end, however that comes."""
     _refuse_without_cluster()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    _remove()
+    remove()
     try:
         playbook("deploy", "--skip-tags", "cluster", *arguments)
         yield
     finally:
-        _remove()
+        remove()
 
 
 def _refuse_without_cluster() -> None:
@@ -94,8 +94,9 @@ def _refuse_without_cluster() -> None:
             sys.exit(f"Namespace {namespace} has the port of the application: run the benchmark when it is gone.")
 
 
-def _remove() -> None:
-    run("kubectl", "delete", "namespace", NAMESPACE, f"{NAMESPACE}-nodes", "--ignore-not-found", "--timeout=240s")
+def remove() -> None:
+    """The environment is gone, with its backups."""
+    run("kubectl", "delete", "namespace", NAMESPACE, f"{NAMESPACE}-nodes", "--ignore-not-found", "--timeout=180s")
     # At the first time there is no bucket; and a new database does not go on with the archive of another.
     with suppress(StoreError):
         store().delete([found.key for found in store().list("")])

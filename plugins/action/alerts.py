@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
-from ..module_utils.kube.login import login
 from ..module_utils.prometheus import alerts
 from ..module_utils.prometheus.errors import SettingsError, UnavailableError
 from ..module_utils.prometheus.silences import Silence
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.prometheus import SERVICES, services
 
 ARGUMENTS: dict[str, Any] = {
@@ -45,7 +42,7 @@ class ActionModule(ActionBase):
 
 
 def _look(arguments: dict[str, Any]) -> dict[str, Any]:
-    prometheus, alertmanager = services(arguments, partial(_connect, arguments))
+    prometheus, alertmanager = services(arguments)
     given = prometheus.alerts()
     known: list[dict[str, Any]] = []
     silences: list[Silence] = []
@@ -77,7 +74,3 @@ def _as_data(silence: Silence) -> dict[str, Any]:
         "reason": silence.reason,
         "who": silence.who,
     }
-
-
-def _connect(arguments: dict[str, Any]) -> Client:
-    return Client(login(auth_options(arguments)))

@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import Run
-from ..module_utils.kube.login import login
 from ..module_utils.prometheus import silences
 from ..module_utils.prometheus.alertmanager import Alertmanager
 from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import SettingsError, UnavailableError
 from ..module_utils.prometheus.silences import Silence, Wish
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.prometheus import SERVICES, services
 
 ARGUMENTS: dict[str, Any] = {
@@ -46,7 +43,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = validated(self, ARGUMENTS)
         try:
-            prometheus, alertmanager = services(arguments, partial(_connect, arguments))
+            prometheus, alertmanager = services(arguments)
             if arguments["expire"]:
                 done = self._expire(arguments, alertmanager)
             else:
@@ -106,10 +103,6 @@ def _refuse_unknown(alert: str, prometheus: Prometheus) -> list[str]:
         return [f"Whether there is such an alert is not known: {error}"]
     silences.refuse_unknown(alert, names)
     return []
-
-
-def _connect(arguments: dict[str, Any]) -> Client:
-    return Client(login(auth_options(arguments)))
 
 
 def _clock(moment: datetime) -> str:
