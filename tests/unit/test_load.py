@@ -16,8 +16,7 @@ from tests.e2e.load import Load
 from tests.e2e.results import Accepted, Results, Sample
 from tests.e2e.settled import jobs_done
 
-# By how much a machine that does other things may be late.
-BUSY = 0.3
+RATE = 100
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -97,16 +96,22 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
+def are_due_at_the_rate(results: Results) -> bool:
+    """When each was due, not when it was sent: a machine that does other things is late, and catches up."""
+    dues = sorted(sample.at for sample in results.samples)
+    return dues == pytest.approx([number / RATE for number in range(results.total)])
+
+
 def loaded(server: Server, seconds: float = 1, **options: float) -> Results:
-    with Load(server.url, **options) as load:  # type: ignore[arg-type]
+    with Load(server.url, RATE, **options) as load:  # type: ignore[arg-type]
         time.sleep(seconds)
     return load.results
 
 
 def test_the_rate_is_kept_and_every_transaction_remembered(server: Server) -> None:
     results = loaded(server, 2, posts=0.2)
-    assert results.rate == pytest.approx(100, rel=BUSY)
-    assert results.total == pytest.approx(200, rel=BUSY)
+    assert are_due_at_the_rate(results)
+    assert RATE <= results.total <= 1.01 * RATE * results.seconds
     assert results.failed == 0
     assert {number: each.amount for number, each in results.accepted.items()} == server.amounts
     assert len(server.amounts) == pytest.approx(results.total / 5, rel=0.4)
@@ -117,7 +122,8 @@ def test_the_rate_is_kept_and_every_transaction_remembered(server: Server) -> No
 def test_slow_answers_delay_no_request_and_count_from_when_it_was_due(server: Server) -> None:
     server.fault = "slow"
     results = loaded(server, posts=0)
-    assert results.rate == pytest.approx(100, rel=BUSY), "one after the other would be 2"
+    assert are_due_at_the_rate(results)
+    assert results.total > RATE / 2, "one after the other would be 2"
     assert results.latency(0) >= 0.5
     assert results.latency(50) < 1
 
@@ -143,9 +149,9 @@ def test_a_request_without_an_answer_fails_in_time(server: Server) -> None:
 
 
 def test_kept_connections_are_used_again_and_a_refused_one_is_a_failure(server: Server) -> None:
-    with Load(server.url, posts=0, kept=1) as load:
-        time.sleep(0.5)
-        assert server.connections < 25, "one for each request would be 50"
+    with Load(server.url, 20, posts=0, kept=1) as load:
+        time.sleep(2)
+        assert server.connections < 20, "one for each request would be 40"
         server.shutdown()
         server.socket.close()
         server.every, server.fault = 1, "hang up"
@@ -156,7 +162,7 @@ def test_kept_connections_are_used_again_and_a_refused_one_is_a_failure(server: 
 def test_it_ends_by_itself_and_says_so(server: Server) -> None:
     load = Load(server.url, posts=0, max_seconds=0.2)
     with pytest.raises(TimeoutError, match=r"ended after its 0\.2 s"), load:
-        time.sleep(0.6)
+        time.sleep(2)
     assert load.results.total == 20
 
 

@@ -60,7 +60,7 @@ def test_jobs_may_only_read_and_end_in_time(path: Path) -> None:
         steps = [step for step in workflow_steps(path) if step.job == name]
         takes_a_role = any(step.uses.startswith(TAKES_A_ROLE) for step in steps)
         assert job["permissions"] == {"contents": "read"} | ({"id-token": "write"} if takes_a_role else {}), name
-        assert 0 < job["timeout-minutes"] <= 90, name
+        assert 0 < job["timeout-minutes"] <= (150 if path.name == "drills.yml" else 90), name
 
 
 @pytest.mark.parametrize("step", all_steps(), ids=lambda step: f"{step.job}-{step.name}")
