@@ -18,11 +18,11 @@ from ..module_utils.kube.compare import covers
 from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
 from ..module_utils.kube.kinds import WELL_KNOWN, WORKLOADS
 from ..module_utils.kube.live import LiveSet
-from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
 from ..module_utils.kube.mask import masked
 from ..module_utils.kube.recorded import keeps_data
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.render_dir import write_set
 from ..plugin_utils.templates import rendered
 
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
     def _client(self, arguments: dict[str, Any]) -> Client | None:
         """The client, or None in check mode while there is no kubeconfig: then all would be created."""
         try:
-            return Client(login(auth_options(arguments)))
+            return connect(arguments)
         except MissingKubeconfigError as error:
             if not self._task.check_mode:
                 raise

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -13,13 +14,12 @@ from ..module_utils.backup.errors import BackupError
 from ..module_utils.backup.policy import Policy
 from ..module_utils.backup.retention import RetentionPlan, plan
 from ..module_utils.backup_report.plan_text import inventory, plan_lines
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.job import JobResult, Order, run_job
 from ..module_utils.kube.job_manifest import Overrides
-from ..module_utils.kube.login import login
+from ..plugin_utils.connect import connect
 from ..plugin_utils.job_result import as_result
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.store import STORE_ARGUMENTS, catalogue_of
 
 ARGUMENTS: dict[str, Any] = {
@@ -91,5 +91,4 @@ def _delete(made: RetentionPlan, confirmed: bool, arguments: dict[str, Any]) -> 
         timeout=arguments["timeout"],
         leave_at_timeout=True,
     )
-    options = auth_options(arguments)
-    return run_job(lambda: Client(login(options)), order, lambda line: display.display(f"  {line}"))
+    return run_job(partial(connect, arguments), order, lambda line: display.display(f"  {line}"))

@@ -12,8 +12,8 @@ from ..module_utils.kube import capacity, manifests, requirements
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError, UnreachableError
 from ..module_utils.kube.kinds import WELL_KNOWN, Kind
-from ..module_utils.kube.login import login
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.templates import render
 
 ARGUMENTS: dict[str, Any] = {
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": str(error)}
 
     def _check(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        client = Client(login(auth_options(arguments)))
+        client = connect(arguments)
         version = client.get("/version")["gitVersion"]
         findings = requirements.check_version(version, arguments["minimum_version"])
         findings += self._rights(client, arguments["namespace"])

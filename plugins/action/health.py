@@ -9,14 +9,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.connection import Connection
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import keeper_on
-from ..module_utils.kube.login import login
 from ..module_utils.release import smoke
 from ..module_utils.release.service import service_health
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -50,7 +49,7 @@ class ActionModule(ActionBase):
         return result
 
     def _ask(self, arguments: dict[str, Any], result: dict[str, Any]) -> None:
-        connection = Connection(lambda: Client(login(auth_options(arguments))))
+        connection = Connection(partial(connect, arguments))
         beat = keeper_on(connection, arguments["namespace"], arguments["lease"])
         for place in _places(connection, arguments):
             verdict = smoke.check(place, arguments["version"], arguments["seconds"], _say, beat=beat)

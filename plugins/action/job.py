@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
 from ..module_utils.kube.job import JOBS, Order, planned, run_job
 from ..module_utils.kube.job_manifest import Overrides
 from ..module_utils.kube.lease import keeper
-from ..module_utils.kube.login import login
 from ..module_utils.kube.refusal import explain
+from ..plugin_utils.connect import connect
 from ..plugin_utils.job_result import as_result
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -49,13 +49,12 @@ class ActionModule(ActionBase):
             mutually_exclusive=[["manifest", "cron_job"]],
         )
         order = _order(arguments)
-        options = auth_options(arguments)
         try:
             if self._task.check_mode:
-                result.update(_check(options, order))
+                result.update(_check(arguments, order))
             else:
                 done = run_job(
-                    lambda: Client(login(options)),
+                    partial(connect, arguments),
                     order,
                     lambda line: display.display(f"  {line}"),
                     beat=keeper(arguments["namespace"], arguments["lease"]),
@@ -66,10 +65,10 @@ class ActionModule(ActionBase):
         return result
 
 
-def _check(options: dict[str, Any], order: Order) -> dict[str, Any]:
+def _check(arguments: dict[str, Any], order: Order) -> dict[str, Any]:
     would = {"changed": True, "job": order.name, "report": {}, "msg": f"Job {order.name} would run."}
     try:
-        client = Client(login(options))
+        client = connect(arguments)
     except MissingKubeconfigError as error:
         return {**would, "msg": f"{would['msg']} {error}"}
     manifest = planned(client, order)

@@ -9,10 +9,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.kube import lease
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
-from ..module_utils.kube.login import login
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -46,14 +45,14 @@ class ActionModule(ActionBase):
             elif arguments["state"] == "held":
                 result["taken_from"] = self._acquire(arguments, run)
             else:
-                client = Client(login(auth_options(arguments)))
+                client = connect(arguments)
                 lease.release(client, arguments["namespace"], arguments["name"], run.identity)
         except KubeError as error:
             result.update(failed=True, msg=str(error))
         return result
 
     def _acquire(self, arguments: dict[str, Any], run: lease.Run) -> str:
-        client = Client(login(auth_options(arguments)))
+        client = connect(arguments)
         namespace, name = arguments["namespace"], arguments["name"]
         held = lease.acquire(client, namespace, name, run, arguments["reason"], arguments["seconds"])
         if held.taken_from:
@@ -62,7 +61,7 @@ class ActionModule(ActionBase):
 
     def _check(self, arguments: dict[str, Any], run: lease.Run) -> None:
         try:
-            client = Client(login(auth_options(arguments)))
+            client = connect(arguments)
         except MissingKubeconfigError:
             return
         live = client.find(lease.LEASES, arguments["namespace"], arguments["name"])

@@ -16,8 +16,8 @@ from ..module_utils.kube.errors import ApiError, KubeError, UnreachableError
 from ..module_utils.kube.evidence import masker
 from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.lease import keeper
-from ..module_utils.kube.login import login
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return result
         try:
-            client = Client(login(auth_options(arguments)))
+            client = connect(arguments)
             result.update(_told(client, _read(client, arguments), arguments))
         except (ApiError, PatternError, UnreachableError) as error:
             sentence = f"the logs were not read: {error}"

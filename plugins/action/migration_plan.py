@@ -12,9 +12,9 @@ from ansible.utils.display import Display
 from ..module_utils.kube import migration_plan
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
-from ..module_utils.kube.login import login
 from ..module_utils.kube.migration_plan import Running, Wish
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
 
     def _client(self, arguments: dict[str, Any]) -> Client | None:
         try:
-            return Client(login(auth_options(arguments)))
+            return connect(arguments)
         except MissingKubeconfigError:
             if not self._task.check_mode:
                 raise

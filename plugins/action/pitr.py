@@ -20,10 +20,10 @@ from ..module_utils.kube.exchange import Exchange, Exchanger
 from ..module_utils.kube.job import Order, run_job
 from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.lease import keeper
-from ..module_utils.kube.login import login
 from ..module_utils.kube.recovery_record import MOVING, RESTORED, REVERTED, REVERTING, SWAPPED, RecoveryRecord
 from ..module_utils.text.quantities import memory_bytes
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.recovery_text import plan_lines, report_lines
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class ActionModule(ActionBase):
         }
 
     def _note_restored(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        client, namespace = self._client(arguments), arguments["namespace"]
+        client, namespace = connect(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         noted = pitr.restored(record, arguments["report"])
         if not self._task.check_mode and noted != record:
@@ -119,7 +119,7 @@ class ActionModule(ActionBase):
 
     def _swap(self, arguments: dict[str, Any]) -> dict[str, Any]:
         pitr.check_confirmed(arguments["confirm"], arguments["environment"], "The recovered data replaces the data")
-        client, namespace = self._client(arguments), arguments["namespace"]
+        client, namespace = connect(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state == SWAPPED:
             return self._moved(record, arguments["environment"], changed=False)
@@ -129,7 +129,7 @@ class ActionModule(ActionBase):
 
     def _revert(self, arguments: dict[str, Any]) -> dict[str, Any]:
         pitr.check_confirmed(arguments["confirm"], arguments["environment"], "The data of before the swap comes back")
-        client, namespace = self._client(arguments), arguments["namespace"]
+        client, namespace = connect(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state == REVERTED:
             return self._moved(record, arguments["environment"], changed=False)
@@ -187,9 +187,8 @@ class ActionModule(ActionBase):
         self._run(arguments, order, "The old data did not get a timeline of its own, so nothing was stopped")
 
     def _run(self, arguments: dict[str, Any], order: Order, otherwise: str) -> None:
-        options = auth_options(arguments)
         beat = keeper(arguments["namespace"], arguments["lease"])
-        done = run_job(lambda: Client(login(options)), order, lambda line: display.display(f"     {line}"), beat=beat)
+        done = run_job(partial(connect, arguments), order, lambda line: display.display(f"     {line}"), beat=beat)
         if not done.succeeded:
             raise KubeError(f"{otherwise}: {done.reason} Mend that, then run this again.")
 
@@ -215,7 +214,7 @@ class ActionModule(ActionBase):
         }
 
     def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        client, namespace = self._client(arguments), arguments["namespace"]
+        client, namespace = connect(arguments), arguments["namespace"]
         record = RecoveryRecord.read(client, namespace)
         if record is not None and record.state in MOVING:
             pitr.check_idle(record, record.target, arguments["environment"])
@@ -227,13 +226,10 @@ class ActionModule(ActionBase):
         gone = pitr.discard(client, namespace, record)
         return {"changed": record is not None or bool(gone), "removed": gone}
 
-    def _client(self, arguments: dict[str, Any]) -> Client:
-        return Client(login(auth_options(arguments)))
-
     def _client_if_there(self, arguments: dict[str, Any]) -> Client | None:
         """None in check mode when there is no cluster to ask: the plan needs the object store alone."""
         try:
-            client = self._client(arguments)
+            client = connect(arguments)
             client.version()
         except (MissingKubeconfigError, UnreachableError) as error:
             if not self._task.check_mode:

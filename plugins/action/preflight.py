@@ -6,17 +6,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.kube import error_lines, manifests
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.job import Order
 from ..module_utils.kube.lease import Run
-from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
 from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import SettingsError
@@ -26,7 +25,8 @@ from ..module_utils.release.preflight import PROBE, STATUS_COMMAND, VERSION_COMM
 from ..module_utils.release.record import DEPLOY, Release, content_of, last_good, newest_number
 from ..module_utils.release.records import read_releases
 from ..module_utils.release.version import is_pinned, is_same, reference, version_problem
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.prometheus import Whereabouts
 from ..plugin_utils.templates import rendered
 
@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
     def _look(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         wanted = reference(arguments["image"], arguments["version"])
         try:
-            client = Client(login(auth_options(arguments)))
+            client = connect(arguments)
         except MissingKubeconfigError:
             if not self._task.check_mode:
                 raise
@@ -133,9 +133,8 @@ class ActionModule(ActionBase):
             template=_with_command(arguments["probe"], wanted, STATUS_COMMAND if running else VERSION_COMMAND),
             timeout=arguments["probe_timeout"],
         )
-        options = auth_options(arguments)
         try:
-            code = preflight.probe(lambda: Client(login(options)), order, wanted, _say)
+            code = preflight.probe(partial(connect, arguments), order, wanted, _say)
         except UnfitError as error:
             return Code(wanted), Check("image", FAILED, str(error), unfit=True)
         except KubeError as error:
@@ -211,8 +210,7 @@ def _prometheus(arguments: dict[str, Any]) -> Prometheus | None:
     whereabouts = Whereabouts(*(arguments[f"prometheus_{option}"] for option in options))
     if not whereabouts.url and not whereabouts.service:
         return None
-    login_options = auth_options(arguments)
-    return whereabouts.prometheus(lambda: Client(login(login_options)), arguments["namespace"])
+    return whereabouts.prometheus(partial(connect, arguments), arguments["namespace"])
 
 
 def _with_command(manifest: dict[str, Any], image: str, command: tuple[str, ...]) -> dict[str, Any]:

@@ -12,17 +12,16 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.connection import Connection
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import keeper_on
-from ..module_utils.kube.login import login
 from ..module_utils.prometheus.check import Check
 from ..module_utils.prometheus.client import Prometheus
 from ..module_utils.prometheus.errors import QueryRefusedError, SettingsError
 from ..module_utils.prometheus.gate import Gate, Outcome, Verdict
 from ..module_utils.prometheus.watch import Plan, Watch, utc
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.prometheus import Whereabouts
 
 QUERY: dict[str, Any] = {
@@ -98,16 +97,12 @@ def _renewal(arguments: dict[str, Any]) -> Callable[[], None]:
         return lambda: None
     if not namespace:
         raise SettingsError("Give the namespace of the lease.")
-    return keeper_on(Connection(partial(_connect, arguments)), namespace, lease)
-
-
-def _connect(arguments: dict[str, Any]) -> Client:
-    return Client(login(auth_options(arguments)))
+    return keeper_on(Connection(partial(connect, arguments)), namespace, lease)
 
 
 def _prometheus(arguments: dict[str, Any]) -> Prometheus:
     whereabouts = Whereabouts(*(arguments[name] for name in ("url", "service", "bearer_token_file", "ca_file")))
-    return whereabouts.prometheus(partial(_connect, arguments), arguments["namespace"])
+    return whereabouts.prometheus(partial(connect, arguments), arguments["namespace"])
 
 
 def _plan(arguments: dict[str, Any]) -> Plan:

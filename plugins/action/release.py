@@ -13,14 +13,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.lease import Run
-from ..module_utils.kube.login import login
 from ..module_utils.release.record import DEPLOY, FAILED, GOOD, ROLLBACK, Release
 from ..module_utils.release.records import add_release, images_of
 from ..module_utils.release.service import database_health
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -68,7 +67,7 @@ class ActionModule(ActionBase):
         return result
 
     def _record(self, arguments: dict[str, Any], folder: str) -> Release:
-        client = Client(login(auth_options(arguments)))
+        client = connect(arguments)
         namespace = arguments["namespace"]
         code, now = arguments["code"], client.now()
         release = Release(

@@ -12,14 +12,14 @@ from ansible.utils.display import Display
 
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
-from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import Manifest
 from ..module_utils.release.preflight import Code
 from ..module_utils.release.record import ROLLBACK, Release, last_good, newest_number, previous_good
 from ..module_utils.release.records import find_release, manifests_of, read_releases
 from ..module_utils.release.service import database_health
 from ..module_utils.release.text import history
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         arguments = validated(self, ARGUMENTS, mutually_exclusive=[["number", "which"]])
         result.update(changed=False, releases=[], release={}, manifests=[])
         try:
-            client = Client(login(auth_options(arguments)))
+            client = connect(arguments)
             releases = read_releases(client, arguments["namespace"])
             result["releases"] = [asdict(each) for each in releases]
             _refuse_later_than(arguments["newest"], releases)

@@ -9,13 +9,12 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
-from ..module_utils.kube.login import login
 from ..module_utils.kube.named import Named, parsed, present
 from ..module_utils.kube.rolling import Rolled, restart, undo
 from ..module_utils.kube.rollout import Scope, look
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.waiting import WAIT_ARGUMENTS, examined, seen, wait
 
 ARGUMENTS: dict[str, Any] = {
@@ -63,7 +62,7 @@ class ActionModule(ActionBase):
 
     def _report_only(self, arguments: dict[str, Any], rolled: list[Rolled]) -> dict[str, Any]:
         try:
-            client = Client(login(auth_options(arguments)))
+            client = connect(arguments)
         except MissingKubeconfigError as error:
             changed = arguments["state"] != "ready"
             return {"changed": changed, "workloads": [], "seconds": 0.0, "msg": str(error)}
@@ -74,7 +73,7 @@ class ActionModule(ActionBase):
         scope = _scope(arguments)
         if arguments["state"] == "ready" and not isinstance(scope, Named):
             return scope
-        client = Client(login(auth_options(arguments)))
+        client = connect(arguments)
         workloads = present(client, scope) if isinstance(scope, Named) else scope.workloads(client)
         dry_run: bool = self._task.check_mode
         if arguments["state"] == "restarted":

@@ -13,12 +13,12 @@ from ..module_utils.kube.client import Client
 from ..module_utils.kube.compare import same_content
 from ..module_utils.kube.errors import ApiError, KubeError, MissingKubeconfigError
 from ..module_utils.kube.kinds import WELL_KNOWN
-from ..module_utils.kube.login import login
 from ..module_utils.kube.named import Named, parsed
 from ..module_utils.kube.refusal import explain
 from ..module_utils.kube.rollout import look
 from ..module_utils.kube.scale import Cluster, Step, Terms, Wish, plan
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 from ..plugin_utils.waiting import WAIT_ARGUMENTS, seen, wait
 
 DEPLOYMENT_ARGUMENTS: dict[str, Any] = {
@@ -69,7 +69,7 @@ class ActionModule(ActionBase):
     def _scale(self, arguments: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
         wishes = [Wish(**each) for each in arguments["deployments"]]
         terms = Terms(arguments["environment"], arguments["confirm"], arguments["file"])
-        client = Client(login(auth_options(arguments)))
+        client = connect(arguments)
         steps = plan(wishes, _read(client, arguments["namespace"], wishes), terms)
         for step in steps:
             self._write(client, step, changes)

@@ -15,13 +15,13 @@ from ansible.utils.display import Display
 from ..module_utils.kube.client import Client
 from ..module_utils.kube.errors import KubeError, MissingKubeconfigError
 from ..module_utils.kube.kinds import WELL_KNOWN
-from ..module_utils.kube.login import login
 from ..module_utils.kube.manifests import SET_LABEL
 from ..module_utils.kube.overview import DETAILS, HEADINGS, Component, Surroundings, age, components, table
 from ..module_utils.kube.rollout import WORKLOAD_KINDS
 from ..module_utils.release.records import read_releases
 from ..module_utils.release.service import service_health
-from ..plugin_utils.options import COMMON_ARGUMENTS, auth_options, validated
+from ..plugin_utils.connect import connect
+from ..plugin_utils.options import COMMON_ARGUMENTS, validated
 
 ARGUMENTS: dict[str, Any] = {
     **COMMON_ARGUMENTS,
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
         namespace, sets = arguments["namespace"], arguments["sets"]
         selector = f"{SET_LABEL} in ({','.join(sets)})" if sets else SET_LABEL
         try:
-            client = Client(login(auth_options(arguments)))
+            client = connect(arguments)
         except MissingKubeconfigError:
             if not self._task.check_mode:
                 raise

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..module_utils.kube.client import Client
-from ..module_utils.kube.login import login
 from ..module_utils.prometheus.address import Address
 from ..module_utils.prometheus.alertmanager import Alertmanager
 from ..module_utils.prometheus.client import Prometheus, ServiceProxy
 from ..module_utils.prometheus.errors import SettingsError
-from .options import auth_options
+from .connect import connect
 
 # Options of what asks those that role monitoring runs.
 SERVICES: dict[str, Any] = {
@@ -46,11 +46,7 @@ class Whereabouts:
 
 def services(arguments: dict[str, Any]) -> tuple[Prometheus, Alertmanager]:
     """Both by their Services, neither asked yet; raises SettingsError for a name that is none."""
-
-    def connect() -> Client:
-        return Client(login(auth_options(arguments)))
-
-    namespace = arguments["namespace"]
-    prometheus = ServiceProxy(connect, namespace, arguments["prometheus"])
-    alertmanager = ServiceProxy(connect, namespace, arguments["alertmanager"], what="Alertmanager")
+    to_cluster, namespace = partial(connect, arguments), arguments["namespace"]
+    prometheus = ServiceProxy(to_cluster, namespace, arguments["prometheus"])
+    alertmanager = ServiceProxy(to_cluster, namespace, arguments["alertmanager"], what="Alertmanager")
     return Prometheus(prometheus), Alertmanager(alertmanager)

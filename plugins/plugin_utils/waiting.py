@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from ..module_utils.kube import evidence
@@ -13,10 +14,9 @@ from ..module_utils.kube.diagnosis import Finding, describe
 from ..module_utils.kube.errors import KubeError
 from ..module_utils.kube.kinds import WELL_KNOWN
 from ..module_utils.kube.lease import keeper
-from ..module_utils.kube.login import login
 from ..module_utils.kube.rollout import Limits, Look, Outcome, Scope, Waiter, look
 from ..module_utils.kube.workload import current_replica_set
-from .options import auth_options
+from .connect import connect
 
 WAIT_ARGUMENTS: dict[str, Any] = {
     "timeout": {"type": "int", "default": 600},
@@ -33,7 +33,7 @@ def wait(arguments: dict[str, Any], scope: Scope, names: str, show: Callable[[st
         arguments["timeout"], arguments["unschedulable_grace"], arguments["interval"], patient=bool(arguments["lease"])
     )
     waiter = Waiter(
-        connect=lambda: Client(login(auth_options(arguments))),
+        connect=partial(connect, arguments),
         scope=scope,
         limits=limits,
         say=lambda line: show(f"  {line}"),
@@ -52,7 +52,7 @@ def wait(arguments: dict[str, Any], scope: Scope, names: str, show: Callable[[st
 
 def examined(arguments: dict[str, Any], scope: Scope) -> dict[str, Any]:
     """What is to be seen of all workloads now, as evidence; without a wait, and whether they are ready or not."""
-    client = Client(login(auth_options(arguments)))
+    client = connect(arguments)
     current = look(client, scope, closely=True)
     hide = evidence.masker(client, scope.namespace)
     found = [

@@ -43,8 +43,7 @@ class Task:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.cluster = folder, Cluster()
         self.shown: list[str] = []
-        monkeypatch.setattr(action, "login", lambda _options: None)
-        monkeypatch.setattr(action, "Client", lambda _login: self.cluster)
+        monkeypatch.setattr(action, "connect", lambda _arguments: self.cluster)
         monkeypatch.setattr(action.display, "display", self.shown.append)
 
     def __call__(self, check_mode: bool = False, **options: Any) -> dict[str, Any]:
@@ -107,10 +106,10 @@ def test_a_pattern_that_is_none_never_fails(task: Task) -> None:
 
 
 def test_a_login_that_cannot_work_fails(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    def login(_options: Any) -> None:
+    def connect(_arguments: Any) -> None:
         raise ConfigError("The login command failed.")
 
-    monkeypatch.setattr(action, "login", login)
+    monkeypatch.setattr(action, "connect", connect)
     result = task()
     assert (result["failed"], result["msg"]) == (True, "The login command failed.")
 

@@ -45,8 +45,7 @@ class Run:
         self.options: dict[str, Any] = {}
         (folder / "templates").mkdir()
         (folder / "templates/api.yaml.j2").write_text(TEMPLATE)
-        monkeypatch.setattr(action, "login", lambda _options: None)
-        monkeypatch.setattr(action, "Client", lambda _login: self.cluster)
+        monkeypatch.setattr(action, "connect", lambda _arguments: self.cluster)
         monkeypatch.setattr(preflight, "run_job", self._run_job)
 
     def __call__(self, check_mode: bool = False, **options: Any) -> dict[str, Any]:
