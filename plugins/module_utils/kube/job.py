@@ -21,6 +21,7 @@ from .errors import ApiError, KubeError
 from .evidence import Evidence
 from .job_manifest import Overrides
 from .kinds import WELL_KNOWN
+from .lease import without_lease
 from .manifests import Manifest
 from .mask import Masker
 from .pod import all_succeeded, claims_of
@@ -105,7 +106,7 @@ def run_job(
     on_progress: Callable[[str], None] = lambda _line: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-    beat: Callable[[Client], None] = lambda _client: None,
+    beat: Callable[[Client], None] = without_lease,
 ) -> JobResult:
     """Start the Job or find it running, wait, and tidy up after success.
 

@@ -54,8 +54,7 @@ class Run:
     @classmethod
     def current(cls, who: str = "") -> Run:
         """The run that this worker process belongs to. Raises LeaseLostError when that is no more."""
-        if is_orphan():
-            raise LeaseLostError(ORPHANED)
+        stop_orphan()
         pid = os.getppid()
         return cls(who or f"{_user()}@{socket.gethostname()}", pid, _machine(), _start_time(pid))
 
@@ -74,6 +73,12 @@ def is_orphan() -> bool:
     """Whether who started this worker process is no more; it was given another parent then, which may well live on."""
     parent = multiprocessing.parent_process()
     return parent is not None and parent.pid != os.getppid()
+
+
+def stop_orphan(orphaned: Callable[[], bool] = is_orphan) -> None:
+    """Raise LeaseLostError in a worker process whose run is no more: the next run must find its work undisturbed."""
+    if orphaned():
+        raise LeaseLostError(ORPHANED)
 
 
 @dataclass(frozen=True)
@@ -172,8 +177,7 @@ class Keeper:
         self._beat(connection.use)
 
     def _beat(self, use: Callable[[Callable[[Client], None]], None]) -> None:
-        if self._orphaned():
-            raise LeaseLostError(ORPHANED)
+        stop_orphan(self._orphaned)
         if self._clock() - self._renewed < self._seconds / 3:
             return
         try:
@@ -185,15 +189,20 @@ class Keeper:
         self._renewed = self._clock()
 
 
+def without_lease(_client: Client) -> None:
+    """What a wait that keeps no lease calls at every look: it ends with its run."""
+    stop_orphan()
+
+
 def keeper(namespace: str, lease: Mapping[str, Any] | None) -> Callable[[Client], None]:
-    """What a wait that logs in again by itself calls at every look; without a lease nothing is to be done."""
-    return Keeper(namespace, lease).beat if lease else lambda _client: None
+    """What a wait that logs in again by itself calls at every look."""
+    return Keeper(namespace, lease).beat if lease else without_lease
 
 
 def keeper_on(connection: Connection, namespace: str, lease: Mapping[str, Any] | None) -> Callable[[], None]:
     """The same for a wait on something else than the API server. Raises KubeError when there is no way to log in."""
     if not lease:
-        return lambda: None
+        return stop_orphan
     connection.client()
     return partial(Keeper(namespace, lease).beat_on, connection)
 

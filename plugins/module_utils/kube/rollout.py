@@ -13,6 +13,7 @@ from .client import Client
 from .diagnosis import Finding, Snapshot, describe, findings, is_probed, picture
 from .errors import ApiError, KubeError
 from .kinds import WELL_KNOWN, Kind
+from .lease import without_lease
 from .manifests import SET_LABEL
 from .workload import Progress, progress
 
@@ -115,7 +116,7 @@ class Waiter:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        beat: Callable[[Client], None] = lambda _client: None,
+        beat: Callable[[Client], None] = without_lease,
     ) -> None:
         self._connect, self._scope, self._limits = connect, scope, limits
         self._say, self._clock, self._sleep, self._beat = say, clock, sleep, beat
